@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "shim.h"
+
+#include <errno.h>
+#include <locale.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ipc.h>
+#include <sys/sem.h>
+#include <time.h>
+
+static struct dmctl_record *first, **last = &first;
+
+/* libdm marks its own bugs with this text at the start of the format; LVM's test suite asks to stop there. */
+static const char internal_error[] = "Internal error: ";
+
+static int abort_on_internal_errors(void)
+{
+	const char *asked = getenv("DM_ABORT_ON_INTERNAL_ERRORS");
+
+	return asked && strcmp(asked, "0");
+}
+
+__attribute__((format(printf, 5, 6)))
+static void queue_line(int level, const char *file, int line, int errno_or_class, const char *format, ...)
+{
+	struct dmctl_record *record = malloc(sizeof(*record));
+	va_list arguments;
+	int length, saved_errno = errno;
+
+	if (!record)
+		return;
+	va_start(arguments, format);
+	length = vasprintf(&record->text, format, arguments);
+	va_end(arguments);
+	if (length < 0) {
+		free(record);
+		return;
+	}
+	record->level = level;
+	record->errno_or_class = errno_or_class;
+	record->line = line;
+	record->file = file;
+	record->next = NULL;
+	*last = record;
+	last = &record->next;
+
+	if (!strncmp(format, internal_error, sizeof(internal_error) - 1) && abort_on_internal_errors()) {
+		fprintf(stderr, "%s\n", record->text);
+		abort();
+	}
+	errno = saved_errno;
+}
+
+void dmctl_log_install(void)
+{
+	dm_log_with_errno_init(queue_line);
+}
+
+struct dmctl_record *dmctl_log_next(void)
+{
+	struct dmctl_record *record = first;
+
+	if (record && !(first = record->next))
+		last = &first;
+	return record;
+}
+
+void dmctl_log_free(struct dmctl_record *record)
+{
+	free(record->text);
+	free(record);
+}
+
+/* drivers/md/dm-ioctl.c list_devices(): event_nr and flags (bit 0: a uuid follows) at the next multiple of 8 behind
+ * the name (ioctl 4.38), the uuid at the next multiple of 8 behind those (ioctl 4.45). */
+static const char *align8(const char *place)
+{
+	return (const char *) (((uintptr_t) place + 7) & ~(uintptr_t) 7);
+}
+
+int dmctl_names_event_nr(const struct dm_names *entry, uint32_t *event_nr, const char **uuid)
+{
+	const char *behind = align8(entry->name + strlen(entry->name) + 1);
+	char version[64];
+	unsigned major, minor;
+	uint32_t flags;
+
+	*uuid = NULL;
+	if (!dm_driver_version(version, sizeof(version)) || sscanf(version, "%u.%u", &major, &minor) != 2 ||
+	    major != 4 || minor < 38)
+		return 0;
+	memcpy(event_nr, behind, sizeof(*event_nr));
+	memcpy(&flags, behind + sizeof(*event_nr), sizeof(flags));
+	if (minor >= 45)
+		*uuid = flags & 1 ? align8(behind + 2 * sizeof(uint32_t)) : "";
+	return 1;
+}
+
+static int semaphore(uint32_t cookie)
+{
+	return semget((key_t) cookie, 1, 0);
+}
+
+int dmctl_cookie_settle(uint32_t cookie)
+{
+	struct sembuf own = { .sem_num = 0, .sem_op = -1, .sem_flg = IPC_NOWAIT };
+	int id = semaphore(cookie);
+
+	return id < 0 || semop(id, &own, 1) < 0 ? errno : 0;
+}
+
+int dmctl_cookie_wait_zero(uint32_t cookie, int milliseconds)
+{
+	struct sembuf zero = { .sem_num = 0, .sem_op = 0, .sem_flg = 0 };
+	struct timespec limit = { .tv_sec = milliseconds / 1000, .tv_nsec = milliseconds % 1000 * 1000000L };
+	int id = semaphore(cookie);
+
+	return id < 0 || semtimedop(id, &zero, 1, &limit) < 0 ? errno : 0;
+}
+
+int dmctl_cookie_destroy(uint32_t cookie)
+{
+	int id = semaphore(cookie);
+
+	return id < 0 || semctl(id, 0, IPC_RMID) < 0 ? errno : 0;
+}
+
+int dmctl_cookie_value(uint32_t cookie, int *value)
+{
+	int id = semaphore(cookie);
+
+	return id < 0 || (*value = semctl(id, 0, GETVAL)) < 0 ? errno : 0;
+}
+
+void dmctl_set_locale(void)
+{
+	setlocale(LC_ALL, "");
+}

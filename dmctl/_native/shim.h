@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What cffi cannot say about libdevmapper: a variadic log callback, name lists, a udev wait that a signal ends. */
+#ifndef DMCTL_SHIM_H
+#define DMCTL_SHIM_H
+
+#include <libdevmapper.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct dmctl_record {
+	int level;		/* as libdm gives it: syslog's numbers, with flag bits above 0x0f */
+	int errno_or_class;	/* errno of an error line, class of a debug line, 0 if libdm gave none */
+	int line;
+	const char *file;
+	char *text;		/* malloc'd; dmctl_log_free() */
+	struct dmctl_record *next;
+};
+
+/* From now on libdm's lines are queued. Everything in order, nothing lost but to a lack of memory. */
+void dmctl_log_install(void);
+/* The oldest line, taken off the queue, or NULL. */
+struct dmctl_record *dmctl_log_next(void);
+void dmctl_log_free(struct dmctl_record *record);
+
+/* What the kernel has put behind the name in a list entry, where it is new enough; 0 if there is no event counter. */
+int dmctl_names_event_nr(const struct dm_names *entry, uint32_t *event_nr, const char **uuid);
+
+/* A udev cookie is a SysV semaphore that begins at 1, one more for each task that udev has still to finish.
+ * All return 0 or an errno. */
+int dmctl_cookie_settle(uint32_t cookie);		/* take back the waiter's own 1 */
+int dmctl_cookie_wait_zero(uint32_t cookie, int milliseconds);	/* EINTR on a signal, EAGAIN after the time */
+int dmctl_cookie_destroy(uint32_t cookie);
+int dmctl_cookie_value(uint32_t cookie, int *value);
+
+/* The user's locale, for strerror() texts and character tables, as dmsetup sets it. */
+void dmctl_set_locale(void);
+
+#endif

@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""What libdevmapper does not give: the kernel's log, and whether udev is running."""
+
+import errno
+import os
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import TracebackType
+    from typing import Self
+
+_UDEV_CONTROL = "/run/udev/control"
+_PREFIX = "device-mapper: "
+# printk_ext_log: a record is at most 1024 - 32 bytes of text, and 8 KiB is what read(2) must offer (kernel/printk).
+_RECORD_BYTES = 8192
+
+
+def udev_running() -> bool:
+    """Whether a udevd is there to create nodes and to complete cookies: libudev's own test."""
+    return os.path.exists(_UDEV_CONTROL)
+
+
+class KernelLog:
+    """What device-mapper writes to the kernel's log from now on.
+
+    Opened before a request and read after its failure: the kernel stores a line before the ioctl returns. Where
+    /dev/kmsg cannot be opened (dmesg_restrict, no such device) it is empty; that is not an error.
+    Lines of requests that other processes make meanwhile cannot be told apart but by the device number in them.
+    """
+
+    __slots__ = ("_fd",)
+
+    def __init__(self) -> None:
+        try:
+            self._fd = os.open("/dev/kmsg", os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        except OSError:
+            self._fd = -1
+            return
+        os.lseek(self._fd, 0, os.SEEK_END)
+
+    def __enter__(self) -> "Self":
+        return self
+
+    def __exit__(
+        self, kind: "type[BaseException] | None", value: BaseException | None, trace: "TracebackType | None"
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Give the descriptor back; lines() is empty from here on."""
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+    def lines(self) -> tuple[str, ...]:
+        """The device-mapper lines since the log was opened or last read, oldest first, without "device-mapper: "."""
+        found: list[str] = []
+        while self._fd >= 0:
+            try:
+                record = os.read(self._fd, _RECORD_BYTES)
+            except BlockingIOError:
+                break
+            except OSError as error:
+                if error.errno == errno.EPIPE:  # records were overwritten before they could be read: go on behind them
+                    continue
+                break
+            text = _text_of(record)
+            if text.startswith(_PREFIX):
+                found.append(text[len(_PREFIX) :])
+        return tuple(found)
+
+
+def _text_of(record: bytes) -> str:
+    """The message of a /dev/kmsg record, "priority,sequence,time,flags;text\\n KEY=value…" (Documentation/ABI)."""
+    head, _, rest = record.partition(b";")
+    text = rest.partition(b"\n")[0] if head else b""
+    return text.decode("utf-8", "replace")

@@ -1,0 +1,229 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""User-mode Linux: the everyday guest. An ordinary process, so no KVM and no privilege is needed on the host."""
+
+import os
+import selectors
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from guests.base import Guest, GuestResult, GuestUnavailable, tail
+
+MODULES = Path("/usr/lib/uml/modules")
+UDEVD = Path("/lib/systemd/systemd-udevd")
+TICK_S = 0.05
+SHUTDOWN_S = 20.0
+# What init.sh covers with a tmpfs, and so what a path must not simply lie below.
+COVERED = tuple(Path(p) for p in ("/run", "/tmp", "/var/tmp", "/dev/shm"))
+
+_NEEDED = (
+    (Path("/usr/bin/linux.uml"), "user-mode-linux"),
+    (MODULES, "user-mode-linux"),
+    (UDEVD, "udev"),
+    (Path("/sbin/modprobe"), "kmod"),
+    (Path("/bin/mount"), "mount"),
+    (Path("/usr/bin/setpriv"), "util-linux"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class UmlGuest(Guest):
+    """User-mode Linux over the host's root (hostfs, read-only)."""
+
+    mem_mib: int = 1024
+    udev: bool = True
+
+    def unavailable(self) -> str | None:
+        for path, package in _NEEDED:
+            if not path.exists():
+                return f"no user-mode Linux guest: {path} is missing (Debian package {package})"
+        return None
+
+    def run(  # noqa: PLR0913 - the signature is the base class's
+        self,
+        command: Sequence[str],
+        results: Path,
+        *,
+        timeout_s: float,
+        env: Mapping[str, str],
+        cwd: Path,
+        stdout: BinaryIO | None = None,
+        stderr: BinaryIO | None = None,
+        tick: Callable[[], None] | None = None,
+    ) -> GuestResult:
+        if (reason := self.unavailable()) is not None:
+            raise GuestUnavailable(reason)
+        results = results.resolve(strict=True)
+        for name in ("exit-status", "dmesg"):
+            (results / name).unlink(missing_ok=True)
+        with ExitStack() as stack:
+            console = stack.enter_context((results / "console").open("wb", buffering=0))
+            if stdout is None:
+                stdout = stack.enter_context((results / "stdout").open("wb", buffering=0))
+            if stderr is None:
+                stderr = stack.enter_context((results / "stderr").open("wb", buffering=0))
+            # /tmp by name: the folder goes on the kernel's command line (no blanks) and holds a socket (short path).
+            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="dmctl-guest-", dir="/tmp"))
+            _prepare(Path(folder), command, results, env, cwd)
+            timed_out = self._boot(Path(folder), results, (console, stdout, stderr), timeout_s, tick)
+        if tick is not None:
+            tick()
+        dmesg = results / "dmesg"
+        return GuestResult(
+            exit_status=_exit_status(results),
+            timed_out=timed_out,
+            console_tail=tail(results / "console"),
+            dmesg=dmesg if dmesg.exists() else None,
+        )
+
+    def _boot(
+        self,
+        folder: Path,
+        results: Path,
+        outputs: tuple[BinaryIO, BinaryIO, BinaryIO],
+        timeout_s: float,
+        tick: Callable[[], None] | None,
+    ) -> bool:
+        """Start the kernel, copy its three consoles until it ends; True when it had to be killed for its time."""
+        with ExitStack() as stack:
+            selector = stack.enter_context(selectors.DefaultSelector())
+            consoles = []
+            ends = []
+            for output in outputs:
+                read_end, write_end = os.pipe()
+                stack.callback(os.close, read_end)
+                ends.append(write_end)
+                consoles.append((read_end, output))
+            try:
+                process = subprocess.Popen(
+                    [
+                        # The guest dies with this process even when that is killed.
+                        *("setpriv", "--pdeathsig", "KILL", "linux.uml"),
+                        f"mem={self.mem_mib}M",
+                        *("rootfstype=hostfs", "rootflags=/", "ro", f"init={folder}/init", "quiet"),
+                        *("con=null", f"con0=null,fd:{ends[0]}", f"con1=null,fd:{ends[1]}", f"con2=null,fd:{ends[2]}"),
+                        *(f"umid={folder.name}", f"uml_dir={folder}/uml/"),
+                        # From here on: the environment of init.
+                        f"GUEST_DIR={folder}",
+                        f"GUEST_MODULES={MODULES}",
+                        f"GUEST_UDEV={'yes' if self.udev else 'no'}",
+                    ],
+                    env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "TMPDIR": _memory_folder(self.mem_mib)},
+                    stdin=subprocess.DEVNULL,
+                    stdout=ends[0],
+                    stderr=ends[0],
+                    pass_fds=ends,
+                    # Its own process group, so that the helpers UML starts die with it, and so that ^C comes to us only.
+                    start_new_session=True,
+                )
+            finally:
+                for end in ends:
+                    os.close(end)
+            stack.callback(_kill_group, process)
+            pidfd = os.pidfd_open(process.pid)
+            stack.callback(os.close, pidfd)
+            selector.register(pidfd, selectors.EVENT_READ)
+            for read_end, output in consoles:
+                os.set_blocking(read_end, False)
+                selector.register(read_end, selectors.EVENT_READ, output)
+            return _pump(selector, pidfd, results, time.monotonic() + timeout_s, tick)
+
+
+def _prepare(folder: Path, command: Sequence[str], results: Path, env: Mapping[str, str], cwd: Path) -> None:
+    """Fill the runner's folder with what init.sh reads."""
+    (folder / "uml").mkdir()
+    (folder / "results").symlink_to(results)
+    init = folder / "init"
+    shutil.copyfile(Path(__file__).with_name("init.sh"), init)
+    init.chmod(0o755)
+    path = "/run/guest/bin:" + env.get("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
+    variables = [f"{name}={value}" for name, value in {**env, "PATH": path}.items()]
+    job = folder / "job"
+    # A script, for a shell cannot read an argument list from a file with every byte intact.
+    job.write_text(f"#!/bin/sh\ncd {shlex.quote(str(cwd))} || exit 126\nexec env -i {shlex.join([*variables, *command])}\n")
+    job.chmod(0o755)
+    wanted = {Path(p).resolve() for p in (cwd, sys.prefix, sys.base_prefix, Path(__file__).parents[2])}
+    hidden = sorted(p for p in wanted if any(p.is_relative_to(c) for c in COVERED))
+    (folder / "keep").write_text("".join(f"{p}\n" for p in hidden))
+
+
+def _memory_folder(mem_mib: int) -> str:
+    """Where UML keeps the file that is its memory: roomy, and mappable for execution."""
+    looked_at = []
+    for name in ("/dev/shm", os.environ.get("TMPDIR", "/tmp"), "/tmp", "/var/tmp"):
+        if not os.access(name, os.W_OK | os.X_OK):
+            looked_at.append(f"{name}: not writable")
+            continue
+        stat = os.statvfs(name)
+        free_mib = stat.f_bavail * stat.f_frsize >> 20
+        if stat.f_flag & os.ST_NOEXEC:
+            looked_at.append(f"{name}: mounted noexec")
+        elif free_mib < mem_mib:
+            looked_at.append(f"{name}: {free_mib} MiB free")
+        else:
+            return name
+    raise GuestUnavailable(f"no folder for the guest's {mem_mib} MiB of memory ({'; '.join(looked_at)})")
+
+
+def _pump(
+    selector: selectors.BaseSelector, pidfd: int, results: Path, deadline: float, tick: Callable[[], None] | None
+) -> bool:
+    """Copy consoles until the process behind `pidfd` ends (False) or the deadline has passed (True)."""
+    shutting_down = False
+    while True:
+        ended = False
+        for key, _ in selector.select(TICK_S):
+            if key.fd == pidfd:
+                ended = True
+            elif not _copy(key.fd, key.data):
+                selector.unregister(key.fd)
+        if ended:
+            # What was written before the end is still in the pipes.
+            for key in list(selector.get_map().values()):
+                if key.fd != pidfd:
+                    while _copy(key.fd, key.data):
+                        pass
+            return False
+        if tick is not None:
+            tick()
+        if not shutting_down and (results / "exit-status").exists():
+            # The command is done and was in time: what follows has a limit of its own.
+            shutting_down = True
+            deadline = time.monotonic() + SHUTDOWN_S
+        if time.monotonic() > deadline:
+            return not shutting_down
+
+
+def _copy(source: int, output: BinaryIO) -> bool:
+    """Copy what is there to read; False at the end of the file and when nothing is there."""
+    try:
+        data = os.read(source, 1 << 16)
+    except BlockingIOError:
+        return False
+    output.write(data)
+    output.flush()
+    return bool(data)
+
+
+def _kill_group(process: subprocess.Popen[bytes]) -> None:
+    try:
+        os.killpg(process.pid, signal.SIGKILL)
+    except ProcessLookupError:
+        pass  # ended by itself, with all of its helpers
+    process.wait()
+
+
+def _exit_status(results: Path) -> int | None:
+    try:
+        return int((results / "exit-status").read_text())
+    except FileNotFoundError:
+        return None
