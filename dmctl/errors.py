@@ -49,14 +49,25 @@ class DeviceError(DmctlError):
     verb: what was asked ("create", "reload", "info", …), as libdevmapper names it.
     device: name, uuid or major:minor as the caller gave it; "" for requests about no device.
     reason: the kernel's own lines about this failure, oldest first; empty where it gave none or may not be read.
+    logged: the text is a line that libdevmapper has logged, so whoever prints its log has printed it.
     """
 
-    def __init__(self, message: str, *, errno: int = 0, verb: str = "", device: str = "", reason: tuple[str, ...] = ()):
+    def __init__(
+        self,
+        message: str,
+        *,
+        errno: int = 0,
+        verb: str = "",
+        device: str = "",
+        reason: tuple[str, ...] = (),
+        logged: bool = False,
+    ):
         super().__init__(message)
         self.errno = errno
         self.verb = verb
         self.device = device
         self.reason = reason
+        self.logged = logged
 
     @property
     def exit_status(self) -> int:  # type: ignore[override]

@@ -73,7 +73,7 @@ class Getopt:
         self._argv = argv
         self._in_order = short.startswith("-")
         # Set but empty counts, as with getenv().
-        self._stop_at_operand = short.startswith("+") or (not self._in_order and "POSIXLY_CORRECT" in os.environ)
+        self._stop_at_operand = short.startswith("+") or "POSIXLY_CORRECT" in os.environ
         self._short = short[1:] if short.startswith(("+", "-")) else short
         self._long = long_options
         self._program = program

@@ -15,6 +15,7 @@ PASSED_ON = ("PATH", "LANG", "TERM", "PYTHONPATH")
 EXIT_TIMED_OUT = 124  # as timeout(1)
 EXIT_NO_GUEST = 125
 EXIT_INTERRUPTED = 130
+EXIT_BROKEN_PIPE = 141
 
 
 def main() -> int:
@@ -49,6 +50,10 @@ def main() -> int:
             return EXIT_NO_GUEST
         except KeyboardInterrupt:
             return EXIT_INTERRUPTED
+        except BrokenPipeError:
+            # The reader of our output has gone. Python would complain about it once more when it flushes at exit.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return EXIT_BROKEN_PIPE
     if result.timed_out:
         print(f"guest killed after {options.timeout:g} s", file=sys.stderr)
         return EXIT_TIMED_OUT

@@ -35,7 +35,7 @@ class Guest(ABC):
         """Why this machine cannot start the guest (what to install), or None when it can."""
 
     @abstractmethod
-    def run(  # noqa: PLR0913 - everything after the results folder is by keyword
+    def run(
         self,
         command: Sequence[str],
         results: Path,

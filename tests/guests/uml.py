@@ -10,8 +10,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -22,6 +22,8 @@ MODULES = Path("/usr/lib/uml/modules")
 UDEVD = Path("/lib/systemd/systemd-udevd")
 TICK_S = 0.05
 SHUTDOWN_S = 20.0
+# Waits for the end of the pipe on its standard input, which only comes when the runner was killed.
+WATCHDOG = 'read -r line; kill -s KILL -- "-$1"; rm -rf -- "$2"'
 # What init.sh covers with a tmpfs, and so what a path must not simply lie below.
 COVERED = tuple(Path(p) for p in ("/run", "/tmp", "/var/tmp", "/dev/shm"))
 
@@ -31,7 +33,6 @@ _NEEDED = (
     (UDEVD, "udev"),
     (Path("/sbin/modprobe"), "kmod"),
     (Path("/bin/mount"), "mount"),
-    (Path("/usr/bin/setpriv"), "util-linux"),
 )
 
 
@@ -48,7 +49,7 @@ class UmlGuest(Guest):
                 return f"no user-mode Linux guest: {path} is missing (Debian package {package})"
         return None
 
-    def run(  # noqa: PLR0913 - the signature is the base class's
+    def run(
         self,
         command: Sequence[str],
         results: Path,
@@ -106,8 +107,7 @@ class UmlGuest(Guest):
             try:
                 process = subprocess.Popen(
                     [
-                        # The guest dies with this process even when that is killed.
-                        *("setpriv", "--pdeathsig", "KILL", "linux.uml"),
+                        "linux.uml",
                         f"mem={self.mem_mib}M",
                         *("rootfstype=hostfs", "rootflags=/", "ro", f"init={folder}/init", "quiet"),
                         *("con=null", f"con0=null,fd:{ends[0]}", f"con1=null,fd:{ends[1]}", f"con2=null,fd:{ends[2]}"),
@@ -122,13 +122,14 @@ class UmlGuest(Guest):
                     stdout=ends[0],
                     stderr=ends[0],
                     pass_fds=ends,
-                    # Its own process group, so that the helpers UML starts die with it, and so that ^C comes to us only.
+                    # Its own process group: the helpers UML starts can die with it, and ^C comes to us only.
                     start_new_session=True,
                 )
             finally:
                 for end in ends:
                     os.close(end)
             stack.callback(_kill_group, process)
+            stack.enter_context(_watchdog(process.pid, folder))
             pidfd = os.pidfd_open(process.pid)
             stack.callback(os.close, pidfd)
             selector.register(pidfd, selectors.EVENT_READ)
@@ -149,7 +150,9 @@ def _prepare(folder: Path, command: Sequence[str], results: Path, env: Mapping[s
     variables = [f"{name}={value}" for name, value in {**env, "PATH": path}.items()]
     job = folder / "job"
     # A script, for a shell cannot read an argument list from a file with every byte intact.
-    job.write_text(f"#!/bin/sh\ncd {shlex.quote(str(cwd))} || exit 126\nexec env -i {shlex.join([*variables, *command])}\n")
+    job.write_text(
+        f"#!/bin/sh\ncd {shlex.quote(str(cwd))} || exit 126\nexec env -i {shlex.join([*variables, *command])}\n"
+    )
     job.chmod(0o755)
     wanted = {Path(p).resolve() for p in (cwd, sys.prefix, sys.base_prefix, Path(__file__).parents[2])}
     hidden = sorted(p for p in wanted if any(p.is_relative_to(c) for c in COVERED))
@@ -214,11 +217,24 @@ def _copy(source: int, output: BinaryIO) -> bool:
     return bool(data)
 
 
+@contextmanager
+def _watchdog(group: int, folder: Path) -> Iterator[None]:
+    """Let the guest end with this process even when that is killed.
+
+    PR_SET_PDEATHSIG would not do: it ends the first of UML's processes only, and its helpers live on.
+    """
+    with subprocess.Popen(
+        ["sh", "-c", WATCHDOG, "sh", str(group), str(folder)], stdin=subprocess.PIPE, start_new_session=True
+    ) as watchdog:
+        try:
+            yield
+        finally:
+            watchdog.kill()
+
+
 def _kill_group(process: subprocess.Popen[bytes]) -> None:
-    try:
+    with suppress(ProcessLookupError):  # ended by itself, with all of its helpers
         os.killpg(process.pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass  # ended by itself, with all of its helpers
     process.wait()
 
 

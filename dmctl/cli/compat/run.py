@@ -1,0 +1,201 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""One dmsetup command line from its words to its exit status, in dmsetup's order of checks and with its trailers."""
+
+import os
+
+from dmctl import libdm
+from dmctl.cli import stream
+from dmctl.cli.compat.switches import CommandLineError, Request, cookie_value
+from dmctl.cli.spec import COMMANDS, SELECTABLE, Command
+from dmctl.errors import DmctlError
+from dmctl.libdm import udev
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    Handler = Callable[[Request, list[str], bool], None]
+
+_DEV_DIR = "/dev/"
+
+
+class Failed(DmctlError):
+    """A command has failed and has said so itself."""
+
+
+def run(program: str, words: list[str], *, as_dmsetup: bool) -> int:
+    """Carry out a command line; the exit status is 0 or 1, as dmsetup's."""
+    request = Request(program, as_dmsetup=as_dmsetup)
+    if not as_dmsetup:
+        words = _take_own_options(request, words)
+    libdm.on_log(_Log(request))
+    libdm.want_kernel_reasons(not as_dmsetup)
+    libdm.set_locale()
+    try:
+        failed = not _run(request, words)
+    except CommandLineError as error:
+        if str(error):
+            stream.error(str(error))
+        stream.error("Couldn't process command line.")
+        failed = True
+    return 0 if request.has("help") or request.has("version") else int(failed)
+
+
+def _take_own_options(request: Request, words: list[str]) -> list[str]:
+    """Remove dmctl's own options. They are no getopt options: those would make abbreviations ambiguous."""
+    end = words.index("--") if "--" in words else len(words)
+    request.json = "--json" in words[:end]
+    request.debug = "--debug" in words[:end]
+    return [word for word in words[:end] if word not in ("--json", "--debug")] + words[end:]
+
+
+class _Log:
+    """Prints libdevmapper's log as its default logger does: see _default_log_line() in libdm-common.c."""
+
+    def __init__(self, request: Request):
+        self._request = request
+        self._line_numbers = os.environ.get("DM_DEBUG_WITH_LINE_NUMBERS", "0") != "0"
+
+    def __call__(self, line: libdm.LogRecord) -> None:
+        if line.level > libdm.LEVEL_WARNING and self._request.verbosity < 2 and not self._request.debug:
+            return
+        text = f"{line.file}:{line.line}     {line.text}" if self._line_numbers else line.text
+        if line.to_stderr or (self._request.debug and line.level > libdm.LEVEL_WARNING):
+            stream.error(text)
+        else:
+            stream.write(text + "\n")
+
+
+def _run(request: Request, words: list[str]) -> bool:
+    dev_dir = os.environ.get("DM_DEV_DIR") or _DEV_DIR
+    if dev_dir != _DEV_DIR:
+        try:
+            libdm.set_dev_dir(dev_dir)
+        except DmctlError:
+            stream.error("Invalid DM_DEV_DIR environment variable value.")
+            return False
+    request.parse(words)
+    if request.verbosity > 2:
+        libdm.start_timestamps()
+    command = _find(request)
+    if command is None:
+        return False
+    if request.json and not command.json:
+        raise CommandLineError(f"{request.program}: {command.name} has no JSON output.")
+    if not (request.has("help") or request.has("version")):
+        _set_device_names(request)
+        _set_up_udev(request, dev_dir)
+    handler = _handler(request, command)
+    if handler is None:
+        return False
+    rounds = _rounds(request)
+    while rounds:
+        succeeded = _each_operand(request, command, handler)
+        if request.json:
+            _print_json(request, command)
+        if not succeeded:
+            return False
+        rounds -= 1
+    return True
+
+
+def _find(request: Request) -> Command | None:
+    """The command to run; None, after the usage, where there is none or its operands are not as many as it takes."""
+    from_option = "help" if request.has("help") else "version" if request.has("version") else None
+    if from_option:
+        return COMMANDS[from_option]
+    command = COMMANDS.get(request.command or "")
+    if command is None:
+        if request.command is not None:
+            stream.error("Unknown command.")
+    elif len(request.operands) < command.minimum or 0 <= command.maximum < len(request.operands):
+        stream.error("Incorrect number of arguments.")
+    else:
+        return command
+    from dmctl.cli.usage import print_usage
+
+    print_usage(request.program)
+    return None
+
+
+def _set_device_names(request: Request) -> None:
+    """-o of commands that are no report: how devices are named. Prefixes are enough, in 1.02.185."""
+    if request.has("tree") or request.has("columns") or not request.has("options"):
+        return
+    rest = request.texts["options"]
+    while rest:
+        word = rest.partition(",")[0]
+        for name in ("devno", "blkdevname", "devname"):
+            if name.startswith(word):
+                request.device_names = name
+                break
+        else:
+            raise CommandLineError(f"Option not recognised: {rest}.")
+        rest = rest[len(word) + 1 :]
+
+
+def _set_up_udev(request: Request, dev_dir: str) -> None:
+    if request.has("noudevsync"):
+        udev.set_synchronised(False)
+    from_environment = os.environ.get("DM_UDEV_COOKIE")
+    if not request.cookie and from_environment:
+        request.cookie = cookie_value(from_environment)
+    if dev_dir.rstrip("/") != _DEV_DIR.rstrip("/"):
+        # udev manages another folder: libdevmapper makes the nodes in ours, and must not expect udev's there.
+        request.own_dev_dir = True
+        udev.set_checking(False)
+
+
+def _handler(request: Request, command: Command) -> "Handler | None":
+    unavailable = not command.handler
+    if command.name == "info":
+        unavailable = request.has("columns")
+    if (request.has("select") and command.repeat == SELECTABLE) or (command.name == "ls" and request.has("tree")):
+        unavailable = True
+    if unavailable:
+        stream.error(f"{request.program}: this form of {command.name} is not available yet.")
+        return None
+    module, _, function = command.handler.partition(":")
+    found: Handler = getattr(__import__(f"dmctl.cli.compat.{module}", fromlist=[function]), function)
+    return found
+
+
+def _rounds(request: Request) -> int:
+    """How often the command runs; -1 for ever (--count 0, or --interval alone)."""
+    if request.has("count") and request.numbers["count"]:
+        return request.numbers["count"]
+    return -1 if request.has("count") or request.has("interval") else 1
+
+
+def _each_operand(request: Request, command: Command, handler: "Handler") -> bool:
+    """Run the handler once, or once an operand; stop at the first failure."""
+    operands = request.operands
+    multiple = bool(
+        command.repeat
+        and len(operands) != 1
+        and (operands or not (request.has("uuid") or request.has("major")))
+    )
+    for first in range(max(1, len(operands)) if command.repeat else 1):
+        try:
+            handler(request, operands[first:], multiple)
+        except (DmctlError, CommandLineError) as error:
+            report(request, error)
+            stream.error("Command failed.")
+            return False
+    return True
+
+
+def report(request: Request, error: Exception) -> None:
+    """Print a failure, unless libdevmapper's log has it already; then, called as dmctl, the kernel's reason."""
+    if str(error) and not getattr(error, "logged", False):
+        stream.error(str(error))
+    if not request.as_dmsetup:
+        for line in getattr(error, "reason", ()):
+            stream.error(f"kernel: {line}")
+
+
+def _print_json(request: Request, command: Command) -> None:
+    from dmctl.cli.output import document
+
+    stream.write(document(command.name, request.gathered))
+    request.gathered = []

@@ -1,0 +1,181 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""A dmsetup command line taken apart: options with dmsetup's own conversions, then the command and its operands."""
+
+from dmctl import libdm
+from dmctl.cli import stream
+from dmctl.cli.getopt import Getopt, GetoptError
+from dmctl.cli.spec import KEY_OF_SHORT, LONG_OPTIONS, SHORT_OPTIONS
+from dmctl.libdm import task as dm
+
+_ATOI = ("areas", "gid", "groupid", "major", "minor", "regionid", "uid")
+_MANGLING = {"none": libdm.MANGLING_NONE, "auto": libdm.MANGLING_AUTO, "hex": libdm.MANGLING_HEX}
+_UINT32_MAX = 0xFFFFFFFF
+_UINT64_MAX = 0xFFFFFFFFFFFFFFFF
+_LONG_MAX = 0x7FFFFFFFFFFFFFFF
+_BLANKS = " \t\n\v\f\r"
+
+
+class CommandLineError(Exception):
+    """The command line cannot be processed; the text, if any, is the line that says why."""
+
+
+class Request:
+    """A command line: how often each option came, the values, the command's name and its operands.
+
+    as_dmsetup: called under dmsetup's name, so nothing is printed that dmsetup would not print.
+    json, debug: dmctl's own options. gathered: what a JSON answer consists of, until it is printed.
+    cookie: number of the udev transaction to join, 0 for none. device_names: devno, blkdevname or devname.
+    """
+
+    __slots__ = (
+        "as_dmsetup",
+        "command",
+        "cookie",
+        "counts",
+        "debug",
+        "device_names",
+        "gathered",
+        "json",
+        "numbers",
+        "operands",
+        "own_dev_dir",
+        "program",
+        "read_ahead",
+        "texts",
+    )
+
+    def __init__(self, program: str, *, as_dmsetup: bool, json: bool = False, debug: bool = False):
+        self.program = program
+        self.as_dmsetup = as_dmsetup
+        self.json = json
+        self.debug = debug
+        self.counts: dict[str, int] = {}
+        self.texts: dict[str, str] = {}
+        self.numbers: dict[str, int] = {}
+        self.read_ahead: tuple[int, int] | None = None
+        self.cookie = 0
+        self.own_dev_dir = False
+        self.command: str | None = None
+        self.operands: list[str] = []
+        self.device_names = "devno"
+        self.gathered: list[dict[str, object]] = []
+
+    def has(self, option: str) -> bool:
+        return option in self.counts
+
+    @property
+    def verbosity(self) -> int:
+        return self.counts.get("verbose", 0)
+
+    def parse(self, words: list[str]) -> None:
+        """Take the words behind the program's name. CommandLineError where dmsetup would give up."""
+        parser = Getopt(words, SHORT_OPTIONS, LONG_OPTIONS, self.program)
+        try:
+            for key, value in parser:
+                self._take(KEY_OF_SHORT.get(key, key), value or "")
+        except GetoptError as error:
+            raise CommandLineError(str(error)) from None
+        self.operands = list(parser.operands)
+        if self.has("major") != self.has("minor"):
+            raise CommandLineError("Please specify both major number and minor number.")
+        if self.has("table") and self.has("notable"):
+            raise CommandLineError("--table and --notable are incompatible.")
+        if self.has("addnodeonresume") and self.has("addnodeoncreate"):
+            raise CommandLineError("--addnodeonresume and --addnodeoncreate are incompatible.")
+        if self.operands:
+            self.command = self.operands.pop(0)
+
+    def _take(self, option: str, value: str) -> None:
+        self.counts[option] = self.counts.get(option, 0) + 1
+        self.texts[option] = value
+        if option in _ATOI:
+            self.numbers[option] = atoi(value)
+        elif option == "count":
+            self.numbers[option] = atoi(value)
+            if self.numbers[option] < 0:
+                raise CommandLineError("Count must be zero or greater.")
+        elif option == "interval":
+            self.numbers[option] = atoi(value)
+            if self.numbers[option] <= 0:
+                raise CommandLineError("Interval must be a positive integer.")
+        elif option == "udevcookie":
+            self.cookie = cookie_value(value)
+        elif option == "mode":
+            self.numbers[option] = _octal_mode(value)
+        elif option == "readahead":
+            self._take_read_ahead(value)
+        elif option == "manglename":
+            mode = _MANGLING.get(value.lower())
+            if mode is None:
+                raise CommandLineError("Unknown name mangling mode.")
+            libdm.set_name_mangling(mode)
+
+    def _take_read_ahead(self, value: str) -> None:
+        if value.lower() == "auto":
+            self.read_ahead = (dm.READ_AHEAD_AUTO, self.read_ahead[1] if self.read_ahead else 0)
+        elif value.lower() == "none":
+            self.read_ahead = (dm.READ_AHEAD_NONE, self.read_ahead[1] if self.read_ahead else 0)
+        else:
+            flags = self.read_ahead[1] if self.read_ahead else 0
+            if value.lstrip(_BLANKS).startswith("+"):
+                flags = dm.READ_AHEAD_MINIMUM
+            sectors = atoi(value)
+            if sectors < -1:
+                raise CommandLineError(f"Negative read ahead value ({sectors}) is not understood.")
+            self.read_ahead = (sectors, flags)
+
+
+
+def atoi(text: str) -> int:
+    """C's atoi() of the GNU library: leading blanks, a sign, digits; anything else is 0; kept in 32 bits."""
+    number = _strtol(text, _LONG_MAX)
+    return (number + 0x80000000) % 0x100000000 - 0x80000000
+
+
+def _strtol(text: str, most: int) -> int:
+    rest = text.lstrip(_BLANKS)
+    negative = rest.startswith("-")
+    if rest[:1] in ("+", "-"):
+        rest = rest[1:]
+    end = 0
+    while end < len(rest) and rest[end] in "0123456789":
+        end += 1
+    number = min(int(rest[:end] or "0"), most + negative)
+    return -number if negative else number
+
+
+def parse_sector(text: str) -> int:
+    """strtoull(text, 10), all of it; CommandLineError where dmsetup says that the sector is invalid."""
+    rest = text.lstrip(_BLANKS)
+    negative = rest.startswith("-")
+    digits = rest[1:] if rest[:1] in ("+", "-") else rest
+    if not digits or digits.strip("0123456789") or int(digits) > _UINT64_MAX:
+        raise CommandLineError("Invalid sector.")
+    return -int(digits) & _UINT64_MAX if negative else int(digits)
+
+
+def cookie_value(text: str) -> int:
+    """A cookie in any base of C; 0, and a line on standard error, where it is none."""
+    rest = text.lstrip(_BLANKS)
+    negative = rest.startswith("-")
+    digits = rest[1:] if rest[:1] in ("+", "-") else rest
+    base = 16 if digits[:2].lower() == "0x" else 8 if digits[:1] == "0" else 10
+    allowed = "0123456789abcdefABCDEF" if base == 16 else "01234567" if base == 8 else "0123456789"
+    digits = digits[2:] if base == 16 else digits
+    value = 0 if not digits or digits.strip(allowed) else int(digits, base)
+    if negative:
+        value = -value & _UINT64_MAX
+    if not 0 < value <= _UINT32_MAX:
+        stream.error("Incorrect cookie value.")
+        return 0
+    return value
+
+
+def _octal_mode(text: str) -> int:
+    rest = text.lstrip(_BLANKS)
+    digits = rest[1:] if rest[:1] in ("+", "-") else rest
+    mode = 0 if digits.strip("01234567") else int(digits or "0", 8)
+    if not mode or mode > _LONG_MAX:
+        why = "Numerical result out of range" if mode else ""
+        raise CommandLineError(f"Invalid argument for --mode: {text}. {why}")
+    return -mode if rest.startswith("-") else mode

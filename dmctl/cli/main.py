@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Entry point: a dmsetup-compatible line or a native command; and every way in which either can end."""
+
+import os
+
+from dmctl.cli import signals, stream
+from dmctl.errors import DmctlError, ExitStatus
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+NATIVE_COMMANDS = ("check",)
+
+
+def main(argv: "Sequence[str]") -> int:
+    """Run a command line (argv[0] is the name called by) and return its exit status."""
+    as_dmsetup = os.path.basename(argv[0]) == "dmsetup"
+    debug = not as_dmsetup and "--debug" in argv
+    try:
+        status = _dispatch(argv[0], list(argv[1:]), as_dmsetup=as_dmsetup)
+    except KeyboardInterrupt:
+        ending = signals.SIGINT
+    except signals.Terminated as signal:
+        ending = signal.args[0]
+    except DmctlError as error:
+        if debug:
+            _trace()
+        stream.error(f"dmctl: {error}")
+        for line in getattr(error, "reason", ()):
+            stream.error(f"kernel: {line}")
+        stream.flush()
+        return error.exit_status
+    else:
+        failure = stream.flush()
+        if failure and not as_dmsetup and status == ExitStatus.DONE:
+            if not isinstance(failure, BrokenPipeError):
+                stream.error(f"dmctl: cannot write to standard output: {failure.strerror}")
+            return ExitStatus.FAILED
+        return status
+    stream.flush()
+    return signals.die_of(ending)
+
+
+def _dispatch(program: str, words: list[str], *, as_dmsetup: bool) -> int:
+    if not as_dmsetup:
+        native = _native(words)
+        if native is not None:
+            from dmctl.cli.app import run as run_native
+
+            return run_native(native)
+        from dmctl.cli.spec import COMMANDS
+
+        if len(words) > 1 and words[0] in COMMANDS and words[1] in ("--help", "-h"):
+            from dmctl.cli.usage import command_help
+
+            stream.write(command_help(program, COMMANDS[words[0]]))
+            return ExitStatus.DONE
+    from dmctl.cli.compat.run import run
+
+    return run(program, words, as_dmsetup=as_dmsetup)
+
+
+def _native(words: list[str]) -> list[str] | None:
+    """The words of a native command line, None for one that dmsetup knows too."""
+    if not words or words[0] in ("--help", "-h") or words[0] in NATIVE_COMMANDS:
+        return words
+    if words[0] == "help" and len(words) > 1:
+        return [words[1], "--help"] if words[1] in NATIVE_COMMANDS else None
+    return None
+
+
+def _trace() -> None:
+    import traceback
+
+    stream.error(traceback.format_exc().rstrip("\n"))

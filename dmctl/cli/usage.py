@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Usage and help texts, made from the command table."""
+
+import os
+
+from dmctl.cli import stream
+from dmctl.cli.spec import COMMANDS, OPTIONS, VERBOSE_HELP, Command, Option
+
+_WIDTH = 80
+
+
+def print_usage(program: str) -> None:
+    """dmsetup's usage: all commands and options, on standard error."""
+    name = os.path.basename(program)
+    stream.error(f"Usage:\n\n{name} [OPTION...] COMMAND [OPERAND...]\n")
+    for command in COMMANDS.values():
+        stream.error(f"\t{command.name} {command.usage}".rstrip())
+    stream.error("\nOptions:\n")
+    for option in OPTIONS:
+        stream.error(f"\t{_names(option)}")
+    stream.error(
+        "\t-v\n\nDEVICE is a name, the path of a node, or, if there is only one, -u UUID or -j MAJOR -m MINOR.\n"
+        "A table is read from standard input if neither --table nor a file is given.\n"
+    )
+
+
+def command_help(program: str, command: Command) -> str:
+    """The help of one command, 80 columns wide."""
+    name = os.path.basename(program)
+    lines = [f"Usage: {name} {command.name} [OPTION...] {command.usage}".rstrip(), "", command.summary, ""]
+    wanted = command.options.split()
+    rows = [(_names(option), option.help) for option in OPTIONS if option.long in wanted]
+    rows.append(("-v", VERBOSE_HELP))
+    rows.append(("--debug", "libdevmapper's log on standard error, and the trace of a failure"))
+    if command.json:
+        rows.append(("--json", "print JSON"))
+    column = 2 + min(28, max(len(names) for names, _ in rows)) + 2
+    lines.append("Options:")
+    for names, text in rows:
+        lines += _row(names, text[:1].upper() + text[1:] + ".", column)
+    lines += ["", "Options may stand anywhere on the line; an unambiguous beginning of a long one is enough."]
+    return "\n".join(lines) + "\n"
+
+
+def _names(option: Option) -> str:
+    names = [f"-{letter}" for letter in option.short] + [f"--{option.long}"]
+    return ", ".join(names) + (f" {option.argument}" if option.argument else "")
+
+
+def _row(names: str, text: str, column: int) -> list[str]:
+    lines, line = [], f"  {names}"
+    if len(line) + 2 > column:
+        lines.append(line)
+        line = ""
+    line = line.ljust(column)
+    for word in text.split():
+        if len(line) + len(word) > _WIDTH - 1 and line.strip():
+            lines.append(line.rstrip())
+            line = " " * column
+        line += word + " "
+    return [*lines, line.rstrip()]
