@@ -2,6 +2,7 @@
 """Entry point: a dmsetup-compatible line or a native command; and every way in which either can end."""
 
 import os
+import sys
 
 from dmctl.cli import signals, stream
 from dmctl.errors import DmctlError, ExitStatus
@@ -9,8 +10,18 @@ from dmctl.errors import DmctlError, ExitStatus
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from typing import NoReturn
 
 NATIVE_COMMANDS = ("check",)
+
+
+def enter() -> "NoReturn":
+    """What the dmctl script calls: main(), then the end of the process.
+
+    Without the interpreter's tidying up, which takes a fifth of a compatible command's time. main() has by then
+    flushed the output and released libdevmapper.
+    """
+    os._exit(main(sys.argv))
 
 
 def main(argv: "Sequence[str]") -> int:

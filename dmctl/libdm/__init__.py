@@ -123,7 +123,15 @@ def dev_dir() -> str:
 
 def make_nodes(name: str | None = None) -> None:
     """Make the nodes of one device, or of all and remove stale ones."""
-    check(lib.dm_mknodes(ffi.NULL if name is None else to_bytes(name)))
+    made = lib.dm_mknodes(ffi.NULL if name is None else to_bytes(name))
+    lib.dm_task_update_nodes()
+    check(made)
+
+
+def release() -> None:
+    """Carry out queued node operations and close the control node. The library goes on working after it."""
+    lib.dm_lib_release()
+    drain_log()
 
 
 def device_name(major: int, minor: int, *, kernel_name: bool) -> str | None:

@@ -7,7 +7,7 @@ from dmctl import libdm
 from dmctl.cli import stream
 from dmctl.cli.compat.switches import CommandLineError, Request, cookie_value
 from dmctl.cli.spec import COMMANDS, SELECTABLE, Command
-from dmctl.errors import DmctlError
+from dmctl.errors import DmctlError, UsageError
 from dmctl.libdm import udev
 
 TYPE_CHECKING = False
@@ -38,6 +38,8 @@ def run(program: str, words: list[str], *, as_dmsetup: bool) -> int:
             stream.error(str(error))
         stream.error("Couldn't process command line.")
         failed = True
+    finally:
+        libdm.release()
     return 0 if request.has("help") or request.has("version") else int(failed)
 
 
@@ -81,7 +83,7 @@ def _run(request: Request, words: list[str]) -> bool:
     if command is None:
         return False
     if request.json and not command.json:
-        raise CommandLineError(f"{request.program}: {command.name} has no JSON output.")
+        raise UsageError(f"{command.name} has no JSON output.")
     if not (request.has("help") or request.has("version")):
         _set_device_names(request)
         _set_up_udev(request, dev_dir)
@@ -153,7 +155,7 @@ def _handler(request: Request, command: Command) -> "Handler | None":
     if (request.has("select") and command.repeat == SELECTABLE) or (command.name == "ls" and request.has("tree")):
         unavailable = True
     if unavailable:
-        stream.error(f"{request.program}: this form of {command.name} is not available yet.")
+        stream.error(f"{os.path.basename(request.program)}: this form of {command.name} is not available yet.")
         return None
     module, _, function = command.handler.partition(":")
     found: Handler = getattr(__import__(f"dmctl.cli.compat.{module}", fromlist=[function]), function)

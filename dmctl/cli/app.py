@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""dmctl's native commands, and for help and completion all of dmsetup's beside them."""
+
+import typer
+
+from dmctl import __version__
+from dmctl.cli.spec import COMMANDS, Command
+from dmctl.errors import ExitStatus
+
+app = typer.Typer(
+    name="dmctl",
+    help="Device-mapper: dmsetup's commands, and what dmsetup does not have.",
+    epilog="dmctl COMMAND --help explains a command. Options of dmsetup's commands may also stand before the command.",
+    add_completion=False,
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"dmctl {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _main(
+    dmctl_version: bool = typer.Option(
+        False, "--dmctl-version", help="Print dmctl's own version.", callback=_print_version, is_eager=True
+    ),
+) -> None:
+    pass
+
+
+def _register(command: Command) -> None:
+    """Let typer know a dmsetup command; it is carried out by the compatible path, words untouched."""
+
+    def carry_out(context: typer.Context) -> None:
+        from dmctl.cli.main import main
+
+        raise typer.Exit(main(["dmctl", command.name, *context.args]))
+
+    app.command(
+        command.name,
+        help=command.summary,
+        rich_help_panel="dmsetup",
+        add_help_option=False,
+        context_settings={"ignore_unknown_options": True, "allow_extra_args": True, "help_option_names": []},
+    )(carry_out)
+
+
+for _command in COMMANDS.values():
+    if _command.handler:
+        _register(_command)
+
+
+def run(words: list[str]) -> int:
+    """Run a native command line and return its exit status."""
+    from dmctl.cli import check
+
+    app.command("check")(check.check)
+    try:
+        app(args=words, prog_name="dmctl")
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else ExitStatus.DONE if end.code is None else ExitStatus.FAILED
+    return ExitStatus.DONE
+
+
