@@ -34,6 +34,12 @@ _CONCISE_FIELDS = ("name", "uuid", "minor", "flags", "table")
 _TABLE_FIELD = 4
 
 
+def _this_machine(name: str) -> DeviceFacts | None:
+    from dmctl.check import device_facts
+
+    return device_facts(name)
+
+
 class TableFormatError(DmctlError):
     """A table line that is not `START LENGTH TARGET [PARAMETERS]`; its text is dmsetup's message.
 
@@ -223,12 +229,12 @@ class Table:
         *,
         targets: Container[str] | None = None,
         loadable: Callable[[str], bool] | None = None,
-        device: Callable[[str], DeviceFacts | None] | None = None,
+        device: Callable[[str], DeviceFacts | None] | None = _this_machine,
     ) -> list[Finding]:
         """What is wrong with this table, before the kernel is asked; see dmctl.check.check()."""
-        from dmctl import check
+        from dmctl.check import check
 
-        return check.check(self, targets=targets, loadable=loadable, device=device or check.device_facts)
+        return check(self, targets=targets, loadable=loadable, device=device)
 
     def __len__(self) -> int:
         return len(self.lines)
@@ -269,7 +275,12 @@ class ConciseDevice:
     __slots__ = ("minor", "name", "read_only", "table_text", "uuid")
 
     def __init__(
-        self, name: str, uuid: str = "", minor: int | None = None, read_only: bool | None = None, table: Table | str = ""
+        self,
+        name: str,
+        uuid: str = "",
+        minor: int | None = None,
+        read_only: bool | None = None,
+        table: Table | str = "",
     ):
         self.name = name
         self.uuid = uuid

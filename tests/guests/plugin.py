@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""pytest on the host and in a guest as one session: tests marked `kernel` run in one guest, after the others.
+
+The same plugin is loaded in the guest, where it is told `--kernel=host` and has nothing to hand over.
+"""
+
+import os
+from collections.abc import Generator
+from pathlib import Path
+
+import pytest
+
+from guests.base import Guest
+from guests.uml import UmlGuest
+
+TESTS = Path(__file__).parents[1]
+# Marked by their place: a test forgotten here would make devices on the machine of whoever runs pytest.
+KERNEL_FOLDERS = (TESTS / "kernel", TESTS / "compat")
+GUESTS: dict[str, type[Guest]] = {"uml": UmlGuest}
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("kernel", "tests on a real device-mapper")
+    group.addoption(
+        "--kernel",
+        choices=[*GUESTS, "host", "none"],
+        default="uml",
+        help="where tests marked `kernel` run: a user-mode Linux guest (default), this machine (as root), nowhere",
+    )
+    group.addoption("--guest-timeout", type=float, default=900.0, metavar="S", help="kill the guest after S seconds")
+    group.addoption("--guest-results", type=Path, metavar="DIR", help="keep the guest's console, output and dmesg")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "kernel: needs a real device-mapper; runs in the guest (see --kernel)")
+    if config.getoption("--kernel") == "host" and (reason := _host_refused()) is not None:
+        raise pytest.UsageError(f"--kernel=host: {reason}")
+
+
+def is_kernel_test(item: pytest.Item) -> bool:
+    """Whether this test needs the kernel's device-mapper."""
+    return item.get_closest_marker("kernel") is not None
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    if any(item.path.is_relative_to(folder) for folder in KERNEL_FOLDERS):
+        item.add_marker("kernel")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    kernel = config.getoption("--kernel")
+    if kernel == "host":
+        return
+    reason = "--kernel=none" if kernel == "none" else GUESTS[kernel]().unavailable()
+    if reason is not None:
+        for item in filter(is_kernel_test, items):
+            item.add_marker(pytest.mark.skip(reason=reason))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, object]:
+    kernel = session.config.getoption("--kernel")
+    if kernel not in GUESTS or session.config.option.collectonly or GUESTS[kernel]().unavailable() is not None:
+        return (yield)
+    items = session.items
+    session.items = [item for item in items if not is_kernel_test(item)]
+    try:
+        result = yield
+    finally:
+        session.items = items
+    if kernel_items := list(filter(is_kernel_test, items)):
+        # Only now: the guest does not import this.
+        from guests.bridge import run_in_guest
+
+        run_in_guest(session, kernel_items, GUESTS[kernel]())
+    return result
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    if report.skipped and not hasattr(report, "wasxfail") and is_kernel_test(item) and _kernel_required():
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
+        report.outcome = "failed"
+        report.longrepr = f"a kernel test may not be skipped here (DMCTL_REQUIRE_KERNEL=1): {reason}"
+    return report
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_make_collect_report(
+    collector: pytest.Collector,
+) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    """A module that skips itself whole never gets to have a marked test."""
+    report = yield
+    in_kernel_folder = any(collector.path.is_relative_to(folder) for folder in KERNEL_FOLDERS)
+    if report.skipped and in_kernel_folder and _kernel_required():
+        report.outcome = "failed"
+        report.longrepr = f"kernel tests may not be skipped here (DMCTL_REQUIRE_KERNEL=1): {report.longrepr}"
+    return report
+
+
+def _kernel_required() -> bool:
+    return os.environ.get("DMCTL_REQUIRE_KERNEL") == "1"
+
+
+def _host_refused() -> str | None:
+    if os.geteuid() != 0:
+        return "not root"
+    try:
+        # The node may be there without a driver behind it: libdevmapper makes it.
+        os.close(os.open("/dev/mapper/control", os.O_RDWR))
+    except OSError as error:
+        return f"no device-mapper (modprobe dm-mod): {error}"
+    return None

@@ -47,6 +47,10 @@ class UmlGuest(Guest):
         for path, package in _NEEDED:
             if not path.exists():
                 return f"no user-mode Linux guest: {path} is missing (Debian package {package})"
+        try:
+            _memory_folder(self.mem_mib)
+        except GuestUnavailable as error:
+            return str(error)
         return None
 
     def run(

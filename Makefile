@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# `make try` and `make check` are the whole set-up of a fresh Debian machine: each says what it is about to install,
+# installs what is missing, and does its work.
+#
+# Variables: PYTHON (the interpreter that .venv is made with), VENV (the folder of the virtual environment),
+# PACKAGES (Debian packages to look for; "make check PACKAGES=" on another distribution, after installing its own),
+# PYTEST_ARGS (arguments of pytest: make check PYTEST_ARGS="-k create").
+
+PYTHON = /usr/bin/python3
+VENV = .venv
+PYTEST_ARGS =
+# To build: gcc libc6-dev pkg-config libdevmapper-dev python3-dev. For the guest: user-mode-linux udev kmod mount.
+# Beside dmctl in the tests: dmsetup thin-provisioning-tools shellcheck mandoc. CMake and ninja come from pip.
+PACKAGES = gcc libc6-dev pkg-config libdevmapper-dev python3 python3-dev python3-venv \
+           user-mode-linux udev kmod mount dmsetup thin-provisioning-tools shellcheck mandoc
+
+PIP = PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore $(VENV)/bin/pip --quiet
+STAMP = $(VENV)/.dmctl-installed
+# Folders too: their times change when a file is removed. What Python compiles to is no source.
+SOURCES = pyproject.toml README.md LICENSE \
+          $(shell find dmctl man completions -name __pycache__ -prune -o -not -name '*.pyc' -print)
+
+.PHONY: help try check bench man completions packages clean
+.DELETE_ON_ERROR:
+
+help:
+	@echo 'make try          show dmctl at work on a real kernel, in a user-mode Linux guest'
+	@echo 'make check        run all tests, those that need a kernel in the guest'
+	@echo 'make bench        measure the start-up time'
+	@echo 'make man          write man/dmctl.8 anew'
+	@echo 'make completions  write completions/ anew'
+	@echo 'make clean        remove what was built, and $(VENV)'
+	@echo 'try and check install what is missing: Debian packages, and Python packages in $(VENV).'
+
+# Always the guest: the device-mapper of the machine itself is left alone.
+try: $(STAMP)
+	@PYTHONPATH=tests $(VENV)/bin/python -m guests --timeout 120 -- tests/guests/demo.sh
+
+check: $(STAMP)
+	$(VENV)/bin/pytest $(PYTEST_ARGS)
+
+bench: $(STAMP)
+	@$(VENV)/bin/python tests/bench/startup.py
+
+# The generators need nothing but the standard library, so they also run where nothing is installed yet.
+man:
+	$(PYTHON) -B -m dmctl.cli.manual >man/dmctl.8.new
+	mv man/dmctl.8.new man/dmctl.8
+
+completions:
+	$(PYTHON) -B -m dmctl.cli.completion completions
+
+packages:
+	@missing=; \
+	if [ -n '$(strip $(PACKAGES))' ]; then \
+	    command -v dpkg-query >/dev/null || { \
+	        echo 'Not a Debian system: install the counterparts of these packages, then run make with PACKAGES= :' >&2; \
+	        echo '$(PACKAGES)' >&2; exit 1; }; \
+	    for package in $(PACKAGES); do \
+	        [ "$$(dpkg-query -W -f '$${db:Status-Status}' $$package 2>/dev/null)" = installed ] \
+	            || missing="$$missing $$package"; \
+	    done; \
+	fi; \
+	[ -n "$$missing" ] || exit 0; \
+	as_root=; \
+	if [ "$$(id -u)" != 0 ]; then \
+	    command -v sudo >/dev/null || { \
+	        echo "Debian packages are missing, and only root can install them:$$missing" >&2; exit 1; }; \
+	    as_root=sudo; \
+	fi; \
+	echo "Installing Debian packages:$$missing"; \
+	$$as_root apt-get update -q=2 && \
+	$$as_root env DEBIAN_FRONTEND=noninteractive \
+	    apt-get install -q=2 -o Dpkg::Use-Pty=0 --yes --no-install-recommends $$missing
+
+$(VENV)/bin/pip: | packages
+	@echo 'Making a virtual environment in $(VENV)'
+	@$(PYTHON) -m venv $(VENV)
+
+# A normal installation, not an editable one: what is tested is what users get.
+$(STAMP): $(SOURCES) | packages $(VENV)/bin/pip
+	@echo 'Installing dmctl in $(VENV), with what it, its build and its tests need from PyPI (see pyproject.toml)'
+	@$(PIP) install '.[dev]'
+	@touch $@
+
+clean:
+	rm -rf $(VENV) .build build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find dmctl tests -name __pycache__ -prune -exec rm -rf {} +

@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# Made by python -m dmctl.cli.completion: change that, not this.
+# shellcheck shell=bash
+
+_dmctl() {
+    local current=${COMP_WORDS[COMP_CWORD]} command='' options='' word
+    local commands='help create remove remove_all suspend resume load clear reload wipe_table rename message ls info deps status table wait mknodes target-version targets version check'
+    COMPREPLY=()
+    for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
+        if [[ " $commands " == *" $word "* ]]; then
+            command=$word
+            break
+        fi
+    done
+    if [[ -z $command ]]; then
+        mapfile -t COMPREPLY < <(compgen -W "$commands" -- "$current")
+        return
+    fi
+    case $command in
+        help) options='--debug --help' ;;
+        create) options='--readonly --checks --gid --inactive --major --minor --mode --noopencount --notable --udevcookie --noudevrules --noudevsync --readahead --table --uid --uuid --verifyudev --addnodeonresume --addnodeoncreate --debug --help' ;;
+        remove) options='--checks --deferred --force --inactive --major --minor --noopencount --udevcookie --noudevrules --noudevsync --retry --uuid --verifyudev --debug --help' ;;
+        remove_all) options='--checks --deferred --force --inactive --noopencount --debug --help' ;;
+        suspend) options='--checks --inactive --major --minor --noflush --nolockfs --noopencount --uuid --debug --help' ;;
+        resume) options='--checks --inactive --major --minor --noflush --nolockfs --noopencount --udevcookie --noudevrules --noudevsync --readahead --uuid --verifyudev --addnodeonresume --addnodeoncreate --debug --help' ;;
+        load) options='--readonly --checks --inactive --major --minor --noopencount --table --uuid --debug --help' ;;
+        clear) options='--checks --inactive --major --minor --noopencount --uuid --debug --help' ;;
+        reload) options='--readonly --checks --inactive --major --minor --noopencount --table --uuid --debug --help' ;;
+        wipe_table) options='--readonly --checks --force --inactive --noflush --nolockfs --noopencount --udevcookie --noudevrules --noudevsync --verifyudev --debug --help' ;;
+        rename) options='--checks --inactive --major --minor --noopencount --udevcookie --noudevrules --noudevsync --setuuid --uuid --verifyudev --debug --help' ;;
+        message) options='--checks --inactive --major --minor --noopencount --uuid --debug --help' ;;
+        ls) options='--checks --options --target --json --debug --help' ;;
+        info) options='--checks --inactive --major --minor --noopencount --uuid --json --debug --help' ;;
+        deps) options='--checks --inactive --major --minor --noopencount --options --uuid --json --debug --help' ;;
+        status) options='--checks --inactive --major --minor --noflush --noopencount --target --uuid --json --debug --help' ;;
+        table) options='--checks --inactive --major --minor --noflush --noopencount --showkeys --target --uuid --json --debug --help' ;;
+        wait) options='--checks --inactive --major --minor --noflush --noopencount --uuid --debug --help' ;;
+        mknodes) options='--debug --help' ;;
+        target-version) options='--json --debug --help' ;;
+        targets) options='--checks --json --debug --help' ;;
+        version) options='--json --debug --help' ;;
+        check) options='--table --debug --help' ;;
+    esac
+    if [[ $current == -* ]]; then
+        mapfile -t COMPREPLY < <(compgen -W "$options" -- "$current")
+        return
+    fi
+    case $command in
+        remove|suspend|resume|load|clear|reload|wipe_table|rename|message|info|deps|status|table|wait|mknodes)
+            while IFS= read -r word; do
+                [[ $word == "$current"* ]] && COMPREPLY+=("$(printf %q "$word")")
+            done < <(dmctl ls 2>/dev/null | sed -n 's/\t(.*$//p')
+            ;;
+    esac
+}
+
+# Files where nothing else fits: tables, and paths of nodes.
+complete -o default -F _dmctl dmctl

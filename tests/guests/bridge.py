@@ -1,0 +1,180 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""The host's end of a test session that goes on in a guest: start it, replay its reports as they arrive."""
+
+import json
+import os
+import sys
+import tempfile
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from guests.base import Guest, GuestResult, GuestUnavailable, tail
+
+TESTS = Path(__file__).parents[1]
+# Files in the results folder; guests.inside has the other end.
+NODE_IDS = "node-ids.json"
+REPORTS = "reports.jsonl"
+PASSED_ON = ("PATH", "LANG", "CI")
+PASSED_ON_PREFIXES = ("DMCTL_", "LC_", "HYPOTHESIS_")
+
+
+def run_in_guest(session: pytest.Session, items: list[pytest.Item], guest: Guest) -> None:
+    """Run `items` in a new guest; their reports reach the session's hooks as if they had run here."""
+    config = session.config
+    with ExitStack() as stack:
+        kept: Path | None = config.getoption("--guest-results")
+        if kept is None:
+            results = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="dmctl-results-")))
+        else:
+            results = kept.absolute()
+            results.mkdir(parents=True, exist_ok=True)
+        # By file: node ids are many, and hold any character there is.
+        (results / NODE_IDS).write_text(json.dumps([item.nodeid for item in items]))
+        (results / REPORTS).write_bytes(b"")
+        replay = Replay(session, items, results / REPORTS)
+        timeout_s: float = config.getoption("--guest-timeout")
+        try:
+            result = guest.run(
+                _pytest_command(config, items, results),
+                results,
+                timeout_s=timeout_s,
+                env=_environment(),
+                cwd=config.invocation_params.dir,
+                tick=replay.tick,
+            )
+        except GuestUnavailable as error:
+            replay.fail_unfinished(f"the guest could not start: {error}", "")
+            return
+        replay.fail_unfinished(*_what_ended(result, timeout_s, results))
+        if replay.unfinished == 0 and result.exit_status not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
+            raise pytest.UsageError(f"pytest in the guest ended with {result.exit_status}\n{tail(results / 'stdout')}")
+
+
+class Replay:
+    """Reads the lines the guest writes and calls the hooks that its tests would have called here."""
+
+    def __init__(self, session: pytest.Session, items: list[pytest.Item], source: Path) -> None:
+        self.unfinished = 0
+        self._session = session
+        self._pending = {item.nodeid: item for item in items}
+        self._phases: dict[str, set[str]] = {}
+        self._source = source
+        self._offset = 0
+
+    def tick(self) -> None:
+        """Replay what has arrived. Raises, and so ends the guest, when the session is to stop (-x, --maxfail)."""
+        with self._source.open("rb") as file:
+            file.seek(self._offset)
+            data = file.read()
+        whole = data.rpartition(b"\n")[0]
+        if not whole:
+            return
+        self._offset += len(whole) + 1
+        for line in whole.split(b"\n"):
+            self._replay(json.loads(line))
+
+    def _replay(self, event: dict[str, Any]) -> None:
+        hook = self._session.config.hook
+        match event["event"]:
+            case "start":
+                self._phases[event["nodeid"]] = set()
+                hook.pytest_runtest_logstart(nodeid=event["nodeid"], location=tuple(event["location"]))
+            case "report":
+                report = hook.pytest_report_from_serializable(config=self._session.config, data=event["data"])
+                # JSON has no tuples, and pytest tells a skip by one.
+                report.location = tuple(report.location)
+                if isinstance(report.longrepr, list):
+                    report.longrepr = tuple(report.longrepr)
+                report.user_properties = [tuple(pair) for pair in report.user_properties]
+                self._phases[report.nodeid].add(report.when)
+                self._item_hook(report.nodeid).pytest_runtest_logreport(report=report)
+            case "finish":
+                hook.pytest_runtest_logfinish(nodeid=event["nodeid"], location=tuple(event["location"]))
+                self._pending.pop(event["nodeid"], None)
+                self._stop_if_asked()
+
+    def fail_unfinished(self, what: str, details: str) -> None:
+        """Fail each test whose end was not reported; the details go with the one that ran, or else the first."""
+        self.unfinished = len(self._pending)
+        running = [nodeid for nodeid in self._pending if nodeid in self._phases]
+        blamed = running[0] if running else next(iter(self._pending), None)
+        for nodeid, item in list(self._pending.items()):
+            if nodeid == blamed:
+                text = f"{what}\n{details}".rstrip()
+            else:
+                text = f"not run: {what}" + (f" (during {blamed})" if running else "")
+            if nodeid not in self._phases:
+                item.ihook.pytest_runtest_logstart(nodeid=nodeid, location=item.location)
+            report = pytest.TestReport(
+                nodeid=nodeid,
+                location=item.location,
+                keywords=dict.fromkeys(item.keywords, 1),
+                outcome="failed",
+                longrepr=text,
+                # A test that has its result already fails by its teardown, which is what was cut off.
+                when="teardown" if "call" in self._phases.get(nodeid, ()) else "call",
+            )
+            item.ihook.pytest_runtest_logreport(report=report)
+            item.ihook.pytest_runtest_logfinish(nodeid=nodeid, location=item.location)
+            self._stop_if_asked()
+
+    def _item_hook(self, nodeid: str) -> Any:
+        item = self._pending.get(nodeid)
+        return self._session.config.hook if item is None else item.ihook
+
+    def _stop_if_asked(self) -> None:
+        # As pytest's own loop does after each test.
+        if self._session.shouldfail:
+            raise self._session.Failed(self._session.shouldfail)
+        if self._session.shouldstop:
+            raise self._session.Interrupted(self._session.shouldstop)
+
+
+def _what_ended(result: GuestResult, timeout_s: float, results: Path) -> tuple[str, str]:
+    if result.timed_out:
+        what = f"guest killed after {timeout_s:g} s"
+    elif result.exit_status is None:
+        what = "guest died"
+    else:
+        output = tail(results / "stdout") + tail(results / "stderr")
+        return f"pytest in the guest ended with {result.exit_status} before this test", f"Its output:\n{output}"
+    return what, f"Its console:\n{result.console_tail}"
+
+
+def _pytest_command(config: pytest.Config, items: list[pytest.Item], results: Path) -> list[str]:
+    option = config.option
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "--kernel=host",
+        f"--rootdir={config.rootpath}",
+        f"--tb={option.tbstyle}",
+    ]
+    for plugin in ("guests.plugin", "guests.fixtures", "guests.inside", "no:cacheprovider"):
+        command += ["-p", plugin]
+    if config.inipath is not None:
+        command += ["-c", str(config.inipath)]
+    # What shapes a report is decided where the report is made.
+    command += ["-v"] * option.verbose
+    command += ["--showlocals"] * option.showlocals
+    command += ["--runxfail"] * option.runxfail
+    command += [f"--override-ini={setting}" for setting in option.override_ini or ()]
+    command += [f"-W{warning}" for warning in option.pythonwarnings or ()]
+    return [*command, f"--bridge={results}", *sorted({str(item.path) for item in items})]
+
+
+def _environment() -> dict[str, str]:
+    env = {
+        name: value for name, value in os.environ.items() if name in PASSED_ON or name.startswith(PASSED_ON_PREFIXES)
+    }
+    return env | {
+        "HOME": "/tmp",
+        "PYTHONPATH": str(TESTS),
+        # The root is read-only, and whatever is on a tmpfs is forgotten at the end.
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "HYPOTHESIS_STORAGE_DIRECTORY": "/tmp/hypothesis",
+    }

@@ -1,0 +1,205 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Fixtures of the kernel tests, and the check that a test leaves nothing behind."""
+
+import itertools
+import os
+import select
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Generator, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from guests.kernel_state import DMSETUP, KernelLog, KernelState, clean_up, left_since
+from guests.loop import Disk, attach, detach
+from guests.plugin import is_kernel_test
+from guests.uml import UDEVD
+
+DAEMON_STOP_MS = 10_000
+_LOG = pytest.StashKey[KernelLog]()
+_numbers = itertools.count(1)
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """How a command ended. Reads well in a failed assertion."""
+
+    status: int
+    out: bytes
+    err: bytes
+
+    def __str__(self) -> str:
+        return f"exit {self.status}\nout: {self.out!r}\nerr: {self.err!r}"
+
+    @property
+    def text(self) -> str:
+        """The standard output, decoded."""
+        return os.fsdecode(self.out)
+
+
+Command = Callable[..., Result]
+
+
+def _run(program: str | Path, *args: str, stdin: bytes = b"", env: Mapping[str, str] | None = None,
+         timeout: float = 30) -> Result:  # fmt: skip
+    """`env` is added to a plain environment in the C locale, so that two programs can be compared."""
+    plain = {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C"}
+    done = subprocess.run(
+        [program, *args], input=stdin, env=plain | dict(env or {}), timeout=timeout, capture_output=True, check=False
+    )
+    return Result(done.returncode, done.stdout, done.stderr)
+
+
+@pytest.fixture
+def dmsetup() -> Command:
+    """dmsetup(*args, stdin=b"", env=None, timeout=30): run Debian's dmsetup."""
+
+    def run(*args: str, stdin: bytes = b"", env: Mapping[str, str] | None = None, timeout: float = 30) -> Result:
+        return _run(DMSETUP, *args, stdin=stdin, env=env, timeout=timeout)
+
+    return run
+
+
+@pytest.fixture
+def dmctl() -> Command:
+    """dmctl(*args, stdin=b"", env=None, timeout=30): run the dmctl of this Python environment."""
+
+    def run(*args: str, stdin: bytes = b"", env: Mapping[str, str] | None = None, timeout: float = 30) -> Result:
+        return _run(dmctl_script(), *args, stdin=stdin, env=env, timeout=timeout)
+
+    return run
+
+
+@pytest.fixture
+def dmctl_as(tmp_path: Path) -> Command:
+    """dmctl_as(name, *args, …): run dmctl under another name, as a link to it would."""
+
+    def run(
+        name: str, *args: str, stdin: bytes = b"", env: Mapping[str, str] | None = None, timeout: float = 30
+    ) -> Result:
+        folder = tmp_path / "dmctl-links"
+        folder.mkdir(exist_ok=True)
+        link = folder / name
+        if not link.is_symlink():
+            link.symlink_to(dmctl_script())
+        return _run(link, *args, stdin=stdin, env=env, timeout=timeout)
+
+    return run
+
+
+def dmctl_script() -> Path:
+    """The dmctl command beside this Python, as pip installs it."""
+    return Path(sys.executable).with_name("dmctl")
+
+
+@pytest.fixture
+def prefix() -> str:
+    """Begins the name of every device this test makes."""
+    return f"dmt{os.getpid()}x{next(_numbers)}-"
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Callable[..., Disk]]:
+    """disk(size_bytes, *, sector_size=512, read_only=False): a loop device over a new sparse file, freed at the end."""
+    disks: list[Disk] = []
+
+    def make(size_bytes: int, *, sector_size: int = 512, read_only: bool = False) -> Disk:
+        backing = tmp_path / f"disk{len(disks)}"
+        with backing.open("xb") as file:
+            file.truncate(size_bytes)
+        disks.append(attach(backing, sector_size=sector_size, read_only=read_only))
+        return disks[-1]
+
+    yield make
+    for made in disks:
+        detach(made)
+
+
+@pytest.fixture
+def no_udev() -> Iterator[None]:
+    """For the length of the test there is no udevd. libdevmapper tells by /run/udev/control."""
+    if not Path("/run/guest").is_dir():
+        pytest.skip("would stop the udevd of a real machine")
+    if not (control := Path("/run/udev/control")).exists():
+        yield
+        return
+    subprocess.run(["udevadm", "settle"], check=True)
+    pid = _udevd_pid()
+    ended = os.pidfd_open(pid)
+    try:
+        signal.pidfd_send_signal(ended, signal.SIGTERM)
+        poll = select.poll()
+        poll.register(ended, select.POLLIN)
+        if not poll.poll(DAEMON_STOP_MS):
+            raise TimeoutError(f"udevd (process {pid}) does not end")
+    finally:
+        os.close(ended)
+    control.unlink(missing_ok=True)
+    try:
+        yield
+    finally:
+        subprocess.run([UDEVD, "--daemon"], check=True, stderr=subprocess.DEVNULL)
+        subprocess.run(["udevadm", "settle"], check=True)
+
+
+def _udevd_pid() -> int:
+    """The daemon, not one of its workers: they have the same name, but not process 1 as their parent."""
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            name, _, rest = stat.read_text().partition("(")[2].rpartition(")")
+        except (FileNotFoundError, ProcessLookupError):
+            continue  # ended while we looked
+        if name == "systemd-udevd" and rest.split()[1] == "1":
+            return int(stat.parts[-2])
+    raise LookupError("/run/udev/control exists and no systemd-udevd runs")
+
+
+@pytest.fixture
+def kernel_log(request: pytest.FixtureRequest) -> Callable[[], list[str]]:
+    """kernel_log(): the messages the kernel has logged since the test began."""
+    log: KernelLog = request.node.stash[_LOG]
+    return log.messages
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _nothing_left_by_the_session(pytestconfig: pytest.Config) -> Iterator[None]:
+    """Catches what fixtures of a wider scope leave behind; reported with the last test."""
+    if pytestconfig.getoption("--kernel") != "host":
+        yield
+        return
+    before = KernelState.now()
+    yield
+    _fail_if_left(before, "this session")
+
+
+@pytest.fixture(autouse=True)
+def _nothing_left_by_the_test(request: pytest.FixtureRequest) -> Iterator[None]:
+    if not is_kernel_test(request.node):
+        yield
+        return
+    log = KernelLog()
+    request.node.stash[_LOG] = log
+    before = KernelState.now()
+    yield
+    _fail_if_left(before, "this test")
+
+
+def _fail_if_left(before: KernelState, who: str) -> None:
+    if left := left_since(before):
+        stuck = clean_up(left)
+        pytest.fail(f"left behind by {who}: {left}" + (f"; cannot be removed: {stuck}" if stuck else ""), pytrace=False)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    log = item.stash.get(_LOG, None)
+    if log is not None:
+        if report.failed and (messages := log.messages()):
+            report.sections.append(("Kernel log", "\n".join(messages)))
+        if report.when == "teardown":
+            log.close()
+    return report
