@@ -9,6 +9,7 @@ DeviceError with the kernel's reason when it refuses, and returns plain values. 
 
 import os
 
+from dmctl import control
 from dmctl.errors import DeviceError, NotFoundError
 from dmctl.libdm import task as dm
 from dmctl.libdm import udev
@@ -70,7 +71,8 @@ class Options:
         flags = 0
         if self.no_udev_rules:
             flags |= udev.DISABLE_DM_RULES | udev.DISABLE_SUBSYSTEM_RULES
-        if not self.library_fallback:
+        # Without a udevd nobody else would make the node (dmsetup 1.02.185 leaves the device without one).
+        if not self.library_fallback and control.udev_running():
             flags |= udev.DISABLE_LIBRARY_FALLBACK
         return udev.Cookie(self.cookie, flags)
 
@@ -224,9 +226,7 @@ class Device:
             self._run(task, synchronised=has_table)
             return Info(task, read_ahead=True) if want_info else None
 
-    def load(
-        self, lines: "Iterable[Line]", *, read_only: bool = False, want_info: bool = False
-    ) -> Info | None:
+    def load(self, lines: "Iterable[Line]", *, read_only: bool = False, want_info: bool = False) -> Info | None:
         """Load lines into the inactive table. Lines are taken one by one after the device's name was accepted."""
         with self.task(dm.RELOAD) as task:
             _add_lines(task, lines)
@@ -271,12 +271,12 @@ class Device:
         """Give a uuid to a device that has none; a second one is refused by the kernel (EINVAL)."""
         self._rename(lambda task: task.set_newuuid(uuid))
 
-    def wipe(self, *, read_only: bool = False, options: Options | None = None) -> None:
-        """Put an error target of the same size in place of the table, live; what was held back fails.
+    def wipe(self, length_sectors: int, *, read_only: bool = False, options: Options | None = None) -> None:
+        """Put an error target in place of the table, live; what was held back fails.
 
-        options, if given, are for the resume (no_flush and skip_lockfs keep it from hanging on a dead device).
+        length_sectors: the device's size, from length_sectors(). options, if given, are for the resume (no_flush and
+        skip_lockfs keep it from hanging on a dead device).
         """
-        length_sectors = sum(line.length_sectors for line in self._lines_for_size())
         self.load([Line(0, length_sectors, "error", "")], read_only=read_only)
         resumed = Device(self.name, uuid=self.uuid, devno=self.devno, options=options or self.options)
         try:
@@ -284,6 +284,10 @@ class Device:
         except DeviceError:
             resumed.clear()
             raise
+
+    def length_sectors(self) -> int:
+        """Size of the device as its table has it, 0 without a table."""
+        return sum(line.length_sectors for line in self.table()[0])
 
     def message(self, sector: int, text: str) -> str | None:
         """Send a message to the target at sector; its answer, or None where the target gives none."""
@@ -335,9 +339,6 @@ class Device:
                 for start, length, target, params in task.targets()
                 if target is not None
             ], info
-
-    def _lines_for_size(self) -> list[Line]:
-        return Device(self.name, uuid=self.uuid, devno=self.devno, options=self.options).table()[0]
 
     def _change(
         self,

@@ -1,11 +1,15 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """dmctl's native commands, and for help and completion all of dmsetup's beside them."""
 
+import functools
+from collections.abc import Callable
+
 import typer
 
 from dmctl import __version__
+from dmctl.cli import signals
 from dmctl.cli.spec import COMMANDS, Command
-from dmctl.errors import ExitStatus
+from dmctl.errors import DmctlError, ExitStatus
 
 app = typer.Typer(
     name="dmctl",
@@ -55,15 +59,32 @@ for _command in COMMANDS.values():
         _register(_command)
 
 
-def run(words: list[str]) -> int:
-    """Run a native command line and return its exit status."""
-    from dmctl.cli import check
+def _native(command: Callable[..., None]) -> Callable[..., None]:
+    """A native command whose errors and interrupts reach main() instead of typer's own texts and exit statuses."""
 
-    app.command("check")(check.check)
+    @functools.wraps(command)
+    def carry_out(*arguments: object, **options: object) -> None:
+        try:
+            command(*arguments, **options)
+        except (DmctlError, KeyboardInterrupt, signals.Terminated) as ending:
+            raise _Ended(ending) from None
+
+    return carry_out
+
+
+class _Ended(BaseException):
+    """Carries an ending past typer, which would turn it into a text and an exit status of its own."""
+
+
+def run(words: list[str]) -> int:
+    """Run a native command line and return its exit status. What a command raises comes out as it is."""
+    from dmctl.cli.check import check
+
+    app.command("check")(_native(check))
     try:
         app(args=words, prog_name="dmctl")
     except SystemExit as end:
-        return end.code if isinstance(end.code, int) else ExitStatus.DONE if end.code is None else ExitStatus.FAILED
+        return end.code if isinstance(end.code, int) else ExitStatus.FAILED if end.code else ExitStatus.DONE
+    except _Ended as ended:
+        raise ended.args[0] from None
     return ExitStatus.DONE
-
-

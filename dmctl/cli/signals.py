@@ -2,7 +2,7 @@
 """Signals as exceptions, so that what was made is unmade, and the death by signal that the caller expects."""
 
 # The public module imports enum, a quarter of what a compatible command may cost.
-import _signal
+import _signal  # type: ignore[import-not-found]
 import os
 
 TYPE_CHECKING = False

@@ -123,7 +123,7 @@ class Command:
 
     __slots__ = ("handler", "json", "maximum", "minimum", "name", "options", "repeat", "summary", "usage")
 
-    def __init__(
+    def __init__(  # noqa: PLR0917 - called once a row of the table below
         self,
         name: str,
         bounds: tuple[int, int],
@@ -132,6 +132,7 @@ class Command:
         usage: str,
         summary: str,
         options: str = "",
+        *,
         json: bool = False,
     ):
         self.name = name
@@ -270,7 +271,7 @@ COMMANDS = {
             "",
             "List the devices.",
             "options target exec tree checks",
-            True,
+            json=True,
         ),
         Command(
             "info",
@@ -282,7 +283,7 @@ COMMANDS = {
             "columns options sort select noheadings separator nameprefixes unquoted rows count interval "
             + _DEVICE
             + _COMMON,
-            True,
+            json=True,
         ),
         Command(
             "deps",
@@ -292,7 +293,7 @@ COMMANDS = {
             "[DEVICE...]",
             "Print the block devices that the tables refer to.",
             "options select " + _DEVICE + _COMMON,
-            True,
+            json=True,
         ),
         Command("stats", (1, -1), 1, "", "COMMAND [DEVICE...]", "Manage and print I/O statistics, as dmstats does."),
         Command(
@@ -303,7 +304,7 @@ COMMANDS = {
             "[DEVICE...]",
             "Print the targets' status.",
             "target noflush exec select " + _DEVICE + _COMMON,
-            True,
+            json=True,
         ),
         Command(
             "table",
@@ -313,7 +314,7 @@ COMMANDS = {
             "[DEVICE...]",
             "Print the tables, keys hidden.",
             "target concise showkeys noflush exec select " + _DEVICE + _COMMON,
-            True,
+            json=True,
         ),
         Command(
             "wait",
@@ -340,10 +341,10 @@ COMMANDS = {
             "TARGET...",
             "Print the version of targets, loading their modules.",
             "",
-            True,
+            json=True,
         ),
-        Command("targets", (0, 0), 0, "kernel:targets", "", "List the targets that are loaded.", "checks", True),
-        Command("version", (0, 0), 0, "kernel:version", "", "Print the versions of library and driver.", "", True),
+        Command("targets", (0, 0), 0, "kernel:targets", "", "List the targets that are loaded.", "checks", json=True),
+        Command("version", (0, 0), 0, "kernel:version", "", "Print the versions of library and driver.", json=True),
         Command("setgeometry", (5, 5), 0, "", "DEVICE CYL HEAD SECT START", "Set the geometry of a device."),
         Command("splitname", (1, 2), 0, "", "NAME [SUBSYSTEM]", "Split an LVM device name into its parts."),
     )

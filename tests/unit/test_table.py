@@ -10,6 +10,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from dmctl.errors import DmctlError
 from dmctl.table import (
     ConciseDevice,
@@ -21,8 +24,6 @@ from dmctl.table import (
     params_without_secrets,
     parse_concise,
 )
-from hypothesis import given
-from hypothesis import strategies as st
 
 ULLONG_MAX = 2**64 - 1
 
@@ -366,7 +367,7 @@ class TestSecrets:
 def test_import_is_cheap() -> None:
     """table.py is on the way of every dmsetup-compatible command."""
     heavy = ["typing", "re", "json", "enum", "functools", "inspect", "dataclasses", "logging", "pathlib", "subprocess"]
-    code = f"import sys; before = set(sys.modules); import dmctl.table; print(*(set({heavy}) & (set(sys.modules) - before)))"
+    code = f"import sys; had = set(sys.modules); import dmctl.table; print(*(set({heavy}) & (set(sys.modules) - had)))"
     root = Path(__file__).parents[2]
     run = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True)
     assert run.stdout.split() == []

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-
 def create(request: Request, operands: list[str], multiple: bool) -> None:
     """create NAME [TABLE_FILE]"""
     if request.has("concise"):
@@ -60,9 +59,7 @@ def load(request: Request, operands: list[str], multiple: bool) -> None:
     else:
         name = []
     target = device(request, name)
-    info = target.load(
-        _lines(request, operands), read_only=request.has("readonly"), want_info=request.verbosity > 0
-    )
+    info = target.load(_lines(request, operands), read_only=request.has("readonly"), want_info=request.verbosity > 0)
     show_info(request, info)
 
 
@@ -139,7 +136,13 @@ def _wipe(request: Request, name: str) -> None:
     resume_options = options(request)
     if request.has("force"):  # a flush of a dead device would never end
         resume_options.no_flush = resume_options.skip_lockfs = True
-    Device(name, options=options(request)).wipe(read_only=request.has("readonly"), options=resume_options)
+    target = Device(name, options=options(request))
+    try:
+        length_sectors = target.length_sectors()
+    except DmctlError as error:  # dmsetup goes on, for the kernel to refuse an empty table
+        report(request, error)
+        length_sectors = 0
+    target.wipe(length_sectors, read_only=request.has("readonly"), options=resume_options)
 
 
 def remove(request: Request, operands: list[str], multiple: bool) -> None:

@@ -45,9 +45,7 @@ def names_no_device(request: Request, operands: list[str]) -> bool:
     return not operands and not request.has("uuid") and not request.has("major")
 
 
-def for_all(
-    request: Request, act: "Callable[[ListEntry], None]", *, silent: bool = False
-) -> None:
+def for_all(request: Request, act: "Callable[[ListEntry], None]", *, silent: bool = False) -> None:
     """Do something for every device in the kernel's order. A failure does not keep it from the others."""
     entries = list_devices(options(request))
     if not entries and not silent and not request.json:

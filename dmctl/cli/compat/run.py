@@ -173,9 +173,7 @@ def _each_operand(request: Request, command: Command, handler: "Handler") -> boo
     """Run the handler once, or once an operand; stop at the first failure."""
     operands = request.operands
     multiple = bool(
-        command.repeat
-        and len(operands) != 1
-        and (operands or not (request.has("uuid") or request.has("major")))
+        command.repeat and len(operands) != 1 and (operands or not (request.has("uuid") or request.has("major")))
     )
     for first in range(max(1, len(operands)) if command.repeat else 1):
         try:

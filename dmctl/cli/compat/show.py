@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """dmsetup's commands that show devices: ls, info, deps, status, table. Text and JSON are made of the same objects."""
 
-
 from dmctl import libdm
 from dmctl.cli import stream
 from dmctl.cli.compat.common import device, for_all, info_text, names_no_device, options

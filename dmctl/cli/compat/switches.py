@@ -125,7 +125,6 @@ class Request:
             self.read_ahead = (sectors, flags)
 
 
-
 def atoi(text: str) -> int:
     """C's atoi() of the GNU library: leading blanks, a sign, digits; anything else is 0; kept in 32 bits."""
     number = _strtol(text, _LONG_MAX)

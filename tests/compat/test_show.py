@@ -1,0 +1,213 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Command lines that change nothing: the same answers from dmsetup and from dmctl on the same state."""
+
+import pytest
+from compat.world import (
+    BARE,
+    BLANK,
+    CRYPT,
+    LOADED,
+    ONE,
+    READ_ONLY,
+    STACK,
+    SUSPENDED,
+    World,
+    comparable,
+    first_line,
+)
+
+LINES = {
+    "nothing": (
+        [],
+        [
+            "ls",
+            "ls --target zero",
+            "info",
+            "info " + "n" * 128,
+            "info " + "n" * 127,
+            "deps",
+            "status",
+            "table",
+            "target-version delay",
+            "target-version linear frob error",
+            "target-version",
+            "version",
+            "--version",
+            "version x",
+            "-v",
+            "frob",
+            "ls --frob",
+            "ls -Z",
+            "ls --no",
+            "ls --major",
+            "ls -j",
+            "ls --readonly=1",
+            "create {p}x -n --table a",
+            "create {p}x --addnodeonresume --addnodeoncreate",
+            "ls --count -1",
+            "ls --interval 0",
+            "create {p}x --mode 9",
+            "create {p}x --mode 0",
+            "create {p}x --mode 7777777777777777777777777",
+            "create {p}x --readahead -2",
+            "ls --udevcookie frob",
+            "ls --count -1 --frob",
+            "ls --frob --count -1",
+        ],
+    ),
+    "a stack": (
+        STACK,
+        [
+            "ls",
+            "ls -o devno",
+            "ls -o blkdevname",
+            "ls -o devname",
+            "ls -o b",
+            "ls|-o|",
+            "ls -o devname,blk",
+            "ls -o devno,frob,x",
+            "ls --target zero",
+            "ls --target frob",
+            "info",
+            "info {p}b",
+            "info {p}b {p}a",
+            "info {p}zz",
+            "info {p}zz {p}a",
+            "info {p}a {p}zz {p}b",
+            "info -u UUID-{p}b",
+            "info -u nope",
+            "info --noopencount {p}a",
+            "deps",
+            "deps {p}c",
+            "deps {p}c {p}a",
+            "deps -o blkdevname",
+            "deps -o devname {p}c {p}b",
+            "deps {p}zz",
+            "deps -v",
+            "-v deps {p}c",
+            "deps -u UUID-{p}b",
+            "status",
+            "status {p}b",
+            "status {p}b {p}c",
+            "status --target error",
+            "status --target frob",
+            "status {p}zz",
+            "status --noflush {p}b",
+            "status -v",
+            "status --targ error --nofl",
+            "table",
+            "table {p}b",
+            "table {p}zz",
+            "table {p}a {p}zz {p}b",
+            "table -v {p}b",
+            "table -v {p}b {p}a",
+            "table --target linear",
+            "table -v -v --targ zero --frob",
+            "--count 2 ls",
+            "targets",
+            "targets --checks",
+            "target-version linear striped",
+        ],
+    ),
+    "one device": (
+        ONE,
+        [
+            "ls {p}a",
+            "info -j 254 -m 0",
+            "info -j 254 -m 99",
+            "info -j 254",
+            "info -j 254x -m zero",
+            "info /dev/mapper/{p}a",
+            "info /dev/dm-0",
+            "info /dev/mapper/{p}zz",
+            "info {l}",
+            "info mapper/{p}a",
+            "info|",
+            "table --inactive {p}a",
+            "--version frob a b c",
+            "--verbose info {p}a",
+            "rename a b c",
+            "rename",
+        ],
+    ),
+    "no table": (
+        BARE,
+        [
+            "info",
+            "deps",
+            "status",
+            "status {p}n",
+            "status --target zero",
+            "table {p}n",
+        ],
+    ),
+    "an inactive table": (
+        LOADED,
+        [
+            "info {p}a",
+            "info --inactive {p}a",
+            "deps --inactive {p}a",
+            "table --inactive {p}a",
+        ],
+    ),
+    "suspended": (
+        SUSPENDED,
+        [
+            "info {p}a",
+        ],
+    ),
+    "read-only": (
+        READ_ONLY,
+        [
+            "info {p}r",
+        ],
+    ),
+    "a blank in the name": (
+        BLANK,
+        [
+            "info|{p} b",
+            "info",
+            "info --manglename none",
+            "info --manglename HEX",
+            "info --manglename frob",
+            "table",
+        ],
+    ),
+    "a crypt key": (
+        CRYPT,
+        [
+            "table",
+            "table --showkeys",
+        ],
+    ),
+    "a crypt key, an inactive table": (
+        [*CRYPT, ("load", "{p}k", "--table", "0 8 error")],
+        ["table --inactive", "table"],
+    ),
+}
+
+
+@pytest.mark.parametrize("state", LINES)
+def test_same_answers(state, prefix, disk, dmsetup, dmctl, dmctl_as, tmp_path):
+    setup, lines = LINES[state]
+    world = World(prefix, disk, dmsetup, tmp_path)
+    different = []
+    try:
+        world.set_up(setup)
+        before = world.describe()
+        for line in lines:
+            expected = world.run(dmsetup, line)
+            as_dmsetup = world.run(lambda *words, **more: dmctl_as("dmsetup", *words, **more), line)
+            own = world.run(dmctl, line)
+            same = (
+                as_dmsetup.status == own.status == expected.status
+                and as_dmsetup.out == own.out == expected.out
+                and comparable(as_dmsetup.err) == comparable(expected.err)
+                and first_line(own.err) == first_line(expected.err)
+            )
+            if not same:
+                different.append(f"{line}\n  dmsetup: {expected}\n  as dmsetup: {as_dmsetup}\n  dmctl: {own}")
+        assert world.describe() == before
+    finally:
+        world.take_down()
+    assert not different, "\n" + "\n".join(different)
