@@ -17,8 +17,8 @@ PACKAGES = gcc libc6-dev pkg-config libdevmapper-dev python3 python3-dev python3
 PIP = PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore $(VENV)/bin/pip --quiet
 STAMP = $(VENV)/.dmctl-installed
 # Folders too: their times change when a file is removed. What Python compiles to is no source.
-SOURCES = pyproject.toml README.md LICENSE \
-          $(shell find dmctl man completions -name __pycache__ -prune -o -not -name '*.pyc' -print)
+SOURCES = pyproject.toml README.md LICENSE $(shell find man completions -type f) \
+          $(shell find dmctl -name __pycache__ -prune -o -not -name '*.pyc' -print)
 
 .PHONY: help try check bench man completions packages clean
 .DELETE_ON_ERROR:

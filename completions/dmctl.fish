@@ -46,7 +46,7 @@ complete -c dmctl -n '__fish_seen_subcommand_from create remove resume wipe_tabl
 complete -c dmctl -n '__fish_seen_subcommand_from create resume' -l readahead -x -d 'read-ahead: [+]SECTORS, auto or none'
 complete -c dmctl -n '__fish_seen_subcommand_from create load reload check' -l table -x -d 'the table itself, lines separated by newlines'
 complete -c dmctl -n '__fish_seen_subcommand_from create' -s U -l uid -x -d 'owner of the node that libdevmapper makes'
-complete -c dmctl -n '__fish_seen_subcommand_from create remove suspend resume load clear reload rename message info deps status table wait' -s u -l uuid -x -d 'uuid of the device'
+complete -c dmctl -n '__fish_seen_subcommand_from create remove suspend resume load clear reload rename message info deps status table wait' -s u -l uuid -x -d 'the device\'s uuid'
 complete -c dmctl -n '__fish_seen_subcommand_from create remove resume wipe_table rename' -l verifyudev -d 'have libdevmapper check and mend what udev makes'
 complete -c dmctl -n '__fish_seen_subcommand_from create resume' -l addnodeonresume -d 'make the node when the device is resumed'
 complete -c dmctl -n '__fish_seen_subcommand_from create resume' -l addnodeoncreate -d 'make the node when the device is created'

@@ -30,7 +30,8 @@ _IMMUTABLE = "verity"  # and those two
 # Drivers that make a device when it is opened for the first time, by their names in /proc/devices.
 _MAKE_DEVICES = ("fd", "loop", "md", "mdp", "ramdisk")
 _UNKNOWN = DeviceFacts(0)
-_HEX_DEVICE_NUMBER = frozenset("0123456789abcdefABCDEFxX:")
+_HEX_DIGITS = frozenset("0123456789abcdefABCDEF")
+_TWO_COLONS = frozenset("0123456789:")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,12 +70,7 @@ def device_facts(name: str) -> DeviceFacts | None:
         status = None
     if status is not None and stat.S_ISBLK(status.st_mode):
         return _sysfs_facts(os.major(status.st_rdev), os.minor(status.st_rdev))
-    # Kernels before 6.5 go on to the names of the root= option: a disk without a node in /dev, a partition by its label
-    # or UUID, a number in hexadecimal.
-    if name.startswith(("PARTUUID=", "PARTLABEL=")) or _HEX_DEVICE_NUMBER.issuperset(name):
-        return _UNKNOWN
-    disk = name.removeprefix("/dev/").replace("/", "!")
-    return _UNKNOWN if name.startswith("/dev/") and os.path.exists(f"/sys/class/block/{disk}") else None
+    return _root_option_facts(name)
 
 
 def check(
@@ -236,6 +232,26 @@ def _devices_known(args: Arguments) -> bool:
     return args.limits_known and all(fact is not None and fact.size_sectors for fact in facts)
 
 
+def _root_option_facts(name: str) -> DeviceFacts | None:
+    """What kernels before 6.5 make of a name that is no path: they go on to the forms of the root= option.
+
+    These are a disk without a node in /dev, a partition by its label or UUID, and a number in hexadecimal. Where there
+    is such a device, it depends on the kernel whether it is found.
+    """
+    if name.startswith("/dev/"):
+        disk = name.removeprefix("/dev/").replace("/", "!")
+        return _UNKNOWN if os.path.exists(f"/sys/class/block/{disk}") else None
+    if name.startswith(("PARTUUID=", "PARTLABEL=")) or (":" in name and _TWO_COLONS.issuperset(name)):
+        return _UNKNOWN
+    digits = name[2:] if name.startswith(("0x", "0X")) else name
+    if not digits or not _HEX_DIGITS.issuperset(digits):
+        return None
+    number = int(digits[-8:], 16)
+    # new_decode_dev() of include/linux/kdev_t.h
+    facts = _sysfs_facts((number & 0xFFF00) >> 8, (number & 0xFF) | (number >> 12 & 0xFFF00))
+    return None if facts is None else _UNKNOWN
+
+
 def _sysfs_facts(major: int, minor: int) -> DeviceFacts | None:
     folder = f"/sys/dev/block/{major}:{minor}"
     size = _sysfs_number(f"{folder}/size")
@@ -258,11 +274,18 @@ def _sysfs_number(path: str) -> int | None:
 
 def _absent(major: int) -> bool:
     """Whether a device with this major number that sysfs does not have is not there either when it is opened."""
+    if not major:
+        return True  # no driver has it
+    if not os.path.isdir("/sys/dev/block"):
+        return False
     try:
         with open("/proc/devices", encoding="ascii") as file:
             lines = file.read().partition("Block devices:")[2].splitlines()
+        names = [words[1] for words in map(str.split, lines) if len(words) == 2 and words[0] == str(major)]
+        if names:
+            return not any(name in _MAKE_DEVICES for name in names)
+        # Without a driver the kernel has modprobe look for one by the numbers.
+        with open(f"/lib/modules/{os.uname().release}/modules.alias", encoding="ascii", errors="replace") as file:
+            return not any(line.startswith((f"alias block-major-{major}-", "alias block-major-*")) for line in file)
     except OSError:
         return False
-    names = [words[1] for words in map(str.split, lines) if len(words) == 2 and words[0] == str(major)]
-    # Without a driver the kernel tries to load one by the number.
-    return bool(names) and not any(name in _MAKE_DEVICES for name in names) and os.path.isdir("/sys/dev/block")

@@ -420,7 +420,7 @@ class Suspended:
             self._held = False
 
     def __del__(self) -> None:
-        if self._held:  # an interrupt came between the statements above
+        if getattr(self, "_held", False):  # an interrupt came between the statements above
             self._device.resume()
 
 

@@ -31,21 +31,33 @@ _STATUS_OF_ERRNO = {
 
 
 class DmctlError(Exception):
-    """Base of all that dmctl raises on purpose; its text is one sentence for the user."""
+    """Base of all that dmctl raises on purpose; its text is one sentence for the user.
 
-    exit_status = ExitStatus.FAILED
+    errno: the system's error number, 0 where no system call failed.
+    """
+
+    def __init__(self, message: str, *, errno: int = 0):
+        super().__init__(message)
+        self.errno = errno
+
+    @property
+    def exit_status(self) -> int:
+        """Exit status of a native command that ends in this error."""
+        return _STATUS_OF_ERRNO.get(self.errno, ExitStatus.FAILED)
 
 
 class UsageError(DmctlError):
     """An argument is missing, unknown or malformed."""
 
-    exit_status = ExitStatus.USAGE
+    @property
+    def exit_status(self) -> int:
+        return ExitStatus.USAGE
 
 
 class DeviceError(DmctlError):
     """A device-mapper request failed.
 
-    errno: the system's error number, 0 where libdevmapper refused before it asked the kernel.
+    errno: 0 where libdevmapper refused before it asked the kernel.
     verb: what was asked ("create", "reload", "info", …), as libdevmapper names it.
     device: name, uuid or major:minor as the caller gave it; "" for requests about no device.
     reason: the kernel's own lines about this failure, oldest first; empty where it gave none or may not be read.
@@ -62,22 +74,16 @@ class DeviceError(DmctlError):
         reason: tuple[str, ...] = (),
         logged: bool = False,
     ):
-        super().__init__(message)
-        self.errno = errno
+        super().__init__(message, errno=errno)
         self.verb = verb
         self.device = device
         self.reason = reason
         self.logged = logged
-
-    @property
-    def exit_status(self) -> int:  # type: ignore[override]
-        """Exit status of a native command that ends in this error."""
-        return _STATUS_OF_ERRNO.get(self.errno, ExitStatus.FAILED)
 
 
 class NotFoundError(DeviceError):
     """The kernel has no such device."""
 
     @property
-    def exit_status(self) -> int:  # type: ignore[override]
+    def exit_status(self) -> int:
         return ExitStatus.NOT_FOUND

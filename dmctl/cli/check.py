@@ -41,7 +41,7 @@ def check(
             with open(file, "rb") as opened:
                 text = os.fsdecode(opened.read())
         except OSError as error:
-            raise DmctlError(f"{file} cannot be read: {error.strerror}.") from None
+            raise DmctlError(f"{file} cannot be read: {error.strerror}.", errno=error.errno or 0) from None
     findings = _find(text, source)
     if as_json:
         rows = [dataclasses.asdict(finding) for finding in findings]

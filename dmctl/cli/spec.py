@@ -93,7 +93,7 @@ OPTIONS = [
         ("tree", "", "", "show the devices as a tree"),
         ("uid", "U", "UID", "owner of the node that libdevmapper makes"),
         ("units", "", "UNITS", "units of sizes"),
-        ("uuid", "u", "UUID", "uuid of the device"),
+        ("uuid", "u", "UUID", "the device's uuid"),
         ("unbuffered", "", "", "print each row when it is known"),
         ("unquoted", "", "", "leave out the quotes of --nameprefixes"),
         ("userdata", "", "TEXT", "text to keep with a statistics region"),

@@ -31,7 +31,7 @@ def command_help(program: str, command: Command) -> str:
     wanted = command.options.split()
     rows = [(_names(option), option.help) for option in OPTIONS if option.long in wanted]
     rows.append(("-v", VERBOSE_HELP))
-    rows.append(("--debug", "libdevmapper's log on standard error, and the trace of a failure"))
+    rows.append(("--debug", "print libdevmapper's log to standard error, and the trace of a failure"))
     if command.json:
         rows.append(("--json", "print JSON"))
     column = 2 + min(28, max(len(names) for names, _ in rows)) + 2

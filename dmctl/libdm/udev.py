@@ -64,7 +64,8 @@ class Cookie:
             self.destroy()
 
     def __del__(self) -> None:
-        if self._own and self._value[0]:  # the `with` itself was interrupted before its end could begin
+        # The `with` was interrupted before its end could begin, or even __init__ before its end.
+        if getattr(self, "_own", False):
             self.destroy()
 
     def destroy(self) -> None:

@@ -19,6 +19,11 @@ from dmctl.targets.arguments import SECTOR_BYTES, UINT_MAX, WARNING, Arguments, 
 Constructor = Callable[[Arguments], None]
 
 _MAX_DUST_SECTORS = 2**21
+_RAID_TYPES = (
+    *("raid0", "raid1", "raid10", "raid10_far", "raid10_near", "raid10_offset", "raid4"),
+    *("raid5_la", "raid5_ls", "raid5_n", "raid5_ra", "raid5_rs"),
+    *("raid6_la_6", "raid6_ls_6", "raid6_n_6", "raid6_nc", "raid6_nr", "raid6_ra_6", "raid6_rs_6", "raid6_zr"),
+)
 
 
 def read_arguments(line: Line, device: Callable[[str], DeviceFacts | None] | None) -> Arguments | None:
@@ -243,15 +248,17 @@ def _multipath(args: Arguments) -> None:
 
 
 def _raid(args: Arguments) -> None:
-    args.word("raid type")
+    args.options([args.word("raid type")], _RAID_TYPES, "raid type")
     args.group("raid parameters")
     devices = args.number("the number of raid devices", minimum=1, maximum=253)
     args.follow(2 * devices, f"{devices} raid devices")
     for _ in range(devices):
-        for what in ("metadata device", "data device"):
-            word = args.word(what)
+        words = [args.word("metadata device"), args.word("data device")]
+        for what, word in zip(("metadata device", "data device"), words, strict=True):
             if word.text != "-":
                 args.device_of(what, word)
+        if words[0].text != "-" and words[1].text == "-":
+            raise args.refuse(words[1], "no-device", "the data device must not be - if there is a metadata device")
     args.limits_known = False
 
 

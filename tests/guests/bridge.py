@@ -176,5 +176,6 @@ def _environment() -> dict[str, str]:
         "PYTHONPATH": str(TESTS),
         # The root is read-only, and whatever is on a tmpfs is forgotten at the end.
         "PYTHONDONTWRITEBYTECODE": "1",
+        "PYTHONSAFEPATH": "1",  # the installed dmctl, not the source tree beside us
         "HYPOTHESIS_STORAGE_DIRECTORY": "/tmp/hypothesis",
     }

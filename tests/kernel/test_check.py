@@ -29,6 +29,8 @@ VALID = r"""
 0 2048 error {a} 0
 0 18014398509481983 zero
 0 2048 linear {a} 384
+0 2048 linear {hex} 0
+0 8 linear 7:99 0
 0 2048 linear {k} 8
 0 32768 linear {a} 0
 0 2048 linear {a} 18446744073709551616
@@ -118,6 +120,9 @@ REFUSED = r"""
 0 8 linear /proc/version 0
 0 8 linear 5000:0 0
 0 8 linear {dm}:1048575 0
+0 8 linear 300:0 0
+0 8 linear 0 {a}
+0 8 linear 384 384
 0 8 linear {a} 32761
 0 8 linear {a} 32768
 0 8 linear {k} 4
@@ -185,6 +190,7 @@ REFUSED = r"""
 0 64 raid raid1 1 0 2 - {a} -
 0 64 raid raid1 1 0 254 - {a} - {b}
 0 64 raid raid1 1 0 2 - {a} - /dev/nowhere
+0 64 raid raid1 1 0 2 - {a} {b} -
 0 64 thin-pool {a} {a} 128 0
 0 64 thin-pool {a} {b} 64 0
 0 64 thin-pool {a} {b} 192 0
@@ -298,6 +304,8 @@ class Bench:
         self._name = f"{prefix}check"
         self._disks = [disk(16 * MIB), disk(16 * MIB), disk(16 * MIB), disk(16 * MIB, sector_size=4096), disk(MIB)]
         self._devices = dict(zip("abcks", (made.path for made in self._disks), strict=True))
+        major, minor = map(int, self._disks[0].devno.split(":"))
+        self._devices["hex"] = f"0x{major << 8 | minor:x}"
         drivers = Path("/proc/devices").read_text().partition("Block devices:")[2].split()
         self._devices["dm"] = drivers[drivers.index("device-mapper") - 1]
         # The kernel starts udevd's modprobe by itself, so every target that can be loaded is there.

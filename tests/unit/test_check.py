@@ -194,6 +194,7 @@ def test_empty_table() -> None:
         ("0 64 multipath 0 0 1 1 round-robin 0 1 0 /dev/a 1", "1", "argument-count"),
         ("0 64 raid raid1 1 0 2 - /dev/a -", "raid", "argument-count"),
         ("0 64 raid raid1 1 0 2 - /dev/a - /dev/z", "/dev/z", "no-device"),
+        ("0 64 raid raid1 1 0 1 /dev/a -", "-", "no-device"),
         ("0 64 thin-pool /dev/a /dev/a 128 0", "/dev/a", "same-device"),
         ("0 64 thin-pool /dev/a /dev/b 64 0", "64", "out-of-range"),
         ("0 64 thin-pool /dev/a /dev/b 200 0", "200", "block-size"),
@@ -257,6 +258,7 @@ def test_error(text: str, marked: str, code: str) -> None:
         ("0 8 linear /dev/a 18446744073709551616", "18446744073709551616", "number-cut"),
         ("0 8 delay /dev/a 0 4294967296", "4294967296", "number-cut"),
         ("0 8 flakey /dev/a 0 1 1 1 new_feature", "new_feature", "unknown-option"),
+        ("0 8 raid raid7 1 0 1 - /dev/a", "raid7", "unknown-option"),
         ("0 8 crypt aes 00 0 /dev/a 0 1 new_feature", "new_feature", "unknown-option"),
     ],
 )
@@ -382,13 +384,13 @@ def test_verity_hash_blocks(blocks: int, hash_block: int, digest: int, expected:
 
 
 class TestDeviceFacts:
-    @pytest.mark.parametrize("name", ["/dev/null", "/nowhere", "/", "4096:0", "8:1048576", "y", "0\0"])
+    @pytest.mark.parametrize("name", ["0", "64", "x7", "/dev/null", "/nowhere", "/", "4096:0", "8:1048576", "y", "0\0"])
     def test_no_block_device(self, name: str) -> None:
         assert device_facts(name) is None
 
     def test_names_of_the_root_option(self) -> None:
         assert device_facts("PARTUUID=0-1") == DeviceFacts(0)
-        assert device_facts("0700") == DeviceFacts(0)
+        assert device_facts("8:1:2:") == DeviceFacts(0)
 
     def test_as_sysfs(self) -> None:
         disks = [path for path in Path("/sys/dev/block").glob("*") if (path / "queue").exists()]

@@ -1,0 +1,255 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Signals at the worst moments: no udev semaphore stays, no device stays suspended, and what stays can be removed."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from guests.fixtures import dmctl_script
+from guests.kernel_state import KernelState
+
+DM_DEV_SUSPEND, DM_TABLE_LOAD = 6, 9  # include/uapi/linux/dm-ioctl.h; a resume is a suspend with another flag
+TABLE = "0 8 zero"
+
+
+def cookies():
+    return KernelState.now().cookies
+
+
+def until(condition, what, seconds=20):
+    """Wait for a state that another process brings about."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, f"never saw {what}"
+        time.sleep(0.02)
+
+
+@pytest.fixture
+def stuck_udev():
+    """udevd runs, but finishes no event: a cookie stays as it is."""
+    subprocess.run(["udevadm", "settle"], check=True)
+    subprocess.run(["udevadm", "control", "--stop-exec-queue"], check=True)
+    yield
+    subprocess.run(["udevadm", "control", "--start-exec-queue"], check=True)
+    subprocess.run(["udevadm", "settle"], check=True)
+
+
+@pytest.fixture
+def start():
+    """Start dmctl in the background; what still runs at the end is killed."""
+    running = []
+
+    def run(*words, **more):
+        process = subprocess.Popen(
+            [dmctl_script(), *words], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **more
+        )
+        running.append(process)
+        return process
+
+    yield run
+    for process in running:
+        process.kill()
+        process.communicate()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_signal_during_a_cookie_wait(number, prefix, start, stuck_udev, dmsetup):
+    before = cookies()
+    process = start("create", prefix + "a", "--table", TABLE)
+    until(lambda: cookies() - before, "a cookie")
+    until(lambda: b"LIVE" in dmsetup("info", prefix + "a").out, "the live table")
+    process.send_signal(number)
+    out, err = process.communicate(timeout=20)
+    assert process.returncode == -number
+    assert (out, err) == (b"", b"")
+    assert cookies() == before
+    assert dmsetup("table", prefix + "a").out == b"0 8 zero \n"
+    assert dmsetup("remove", "--noudevsync", prefix + "a").status == 0
+
+
+def test_interrupted_remove_has_removed(prefix, start, stuck_udev, dmsetup):
+    before = cookies()
+    assert dmsetup("create", "--noudevsync", prefix + "a", "--table", TABLE).status == 0
+    process = start("remove", prefix + "a")
+    until(lambda: b"does not exist" in dmsetup("info", prefix + "a").err, "the removal")
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=20)
+    assert process.returncode == -signal.SIGINT
+    assert cookies() == before
+
+
+def test_udevd_ends_during_a_cookie_wait(prefix, start, no_udev, tmp_path, dmsetup):
+    """A udevd that dies is not waited for. Here one that never was: a control file makes it look as if it ran."""
+    control = Path("/run/udev/control")
+    before = cookies()
+    control.touch()
+    process = start("create", prefix + "a", "--table", TABLE)
+    until(lambda: b"LIVE" in dmsetup("info", prefix + "a").out, "the live table")
+    assert cookies() - before
+    control.unlink()
+    out, err = process.communicate(timeout=20)
+    assert process.returncode == 0
+    assert (out, err) == (b"", b"udevd is gone; making the device nodes without it.\n")
+    assert os.stat(f"/dev/mapper/{prefix}a").st_rdev == os.stat("/dev/dm-0").st_rdev
+    assert cookies() == before
+    assert dmsetup("remove", "--verifyudev", prefix + "a").status == 0
+
+
+def test_no_udevd(prefix, no_udev, dmctl, dmsetup):
+    created = dmctl("-vv", "create", prefix + "a", "--table", TABLE)
+    assert created.status == 0
+    assert created.out.count(b"Udev is not running. Not using udev synchronisation code.\n") == 1
+    assert os.stat(f"/dev/mapper/{prefix}a").st_rdev == os.stat("/dev/dm-0").st_rdev
+    assert dmctl("rename", prefix + "a", prefix + "b").status == 0
+    assert sorted(os.listdir("/dev/mapper")) == ["control", prefix + "b"]
+    quiet = dmctl("remove", prefix + "b")
+    assert (quiet.status, quiet.out, quiet.err) == (0, b"", b"")
+    assert os.listdir("/dev/mapper") == ["control"]
+    assert dmsetup("ls").out == b"No devices found\n"
+
+
+def test_interrupted_wait(prefix, start, dmsetup):
+    assert dmsetup("create", prefix + "a", "--table", TABLE).status == 0
+    process = start("wait", prefix + "a")
+    waiting = Path(f"/proc/{process.pid}/wchan")
+    stat = Path(f"/proc/{process.pid}/stat")
+    until(lambda: stat.read_text().split()[2] == "S" and open_control(process.pid), f"the wait ({waiting})")
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=20)
+    assert (process.returncode, out, err) == (-signal.SIGINT, b"", b"")
+    assert dmsetup("remove", prefix + "a").status == 0
+
+
+def open_control(pid):
+    """Whether a process has the device-mapper's control node open."""
+    folder = f"/proc/{pid}/fd"
+    try:
+        return any(os.readlink(f"{folder}/{fd}") == "/dev/mapper/control" for fd in os.listdir(folder))
+    except OSError:
+        return False
+
+
+@pytest.fixture(scope="session")
+def hook(tmp_path_factory):
+    """Environment that makes dmctl get a signal at a device-mapper request."""
+    library = tmp_path_factory.mktemp("hook") / "ioctl_hook.so"
+    source = Path(__file__).with_name("ioctl_hook.c")
+    subprocess.run(["gcc", "-Wall", "-shared", "-fPIC", "-o", library, source, "-ldl"], check=True)
+
+    def environment(request, number, *, after=False):
+        env = {"LD_PRELOAD": str(library), "HOOK_REQUEST": str(request), "HOOK_SIGNAL": str(int(number))}
+        return env | ({"HOOK_AFTER": "1"} if after else {})
+
+    return environment
+
+
+LEFT_BY_KILL = {
+    "before the load": (DM_TABLE_LOAD, False, b"Tables present:    None"),
+    "after the load": (DM_TABLE_LOAD, True, b"Tables present:    INACTIVE"),
+    "before the resume": (DM_DEV_SUSPEND, False, b"Tables present:    INACTIVE"),
+    "after the resume": (DM_DEV_SUSPEND, True, b"Tables present:    LIVE"),
+}
+
+
+@pytest.mark.parametrize("moment", LEFT_BY_KILL)
+def test_kill_during_create(moment, prefix, hook, dmctl, dmsetup):
+    """What the man page says of kill -9: a device and a cookie may stay, and can be removed."""
+    request, after, tables = LEFT_BY_KILL[moment]
+    before = cookies()
+    killed = dmctl("create", prefix + "a", "--table", TABLE, env=hook(request, signal.SIGKILL, after=after))
+    assert killed.status == -signal.SIGKILL
+    assert tables in dmsetup("info", prefix + "a").out
+    assert len(cookies() - before) == 1
+    subprocess.run(["udevadm", "settle"], check=True)
+    removed = dmctl("remove", prefix + "a")
+    assert (removed.status, removed.err) == (0, b"")
+    assert dmsetup("udevcomplete_all", "-y").status == 0
+    assert cookies() == before
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("moment", LEFT_BY_KILL)
+def test_signal_during_create_comes_after_it(moment, number, prefix, hook, dmctl, dmsetup):
+    """A signal that can be caught does not part the requests of a create: the device is whole, the cookie gone."""
+    request, after, _tables = LEFT_BY_KILL[moment]
+    before = cookies()
+    ended = dmctl("create", prefix + "a", "--table", TABLE, env=hook(request, number, after=after))
+    assert (ended.status, ended.out, ended.err) == (-number, b"", b"")
+    assert cookies() == before
+    subprocess.run(["udevadm", "settle"], check=True)
+    assert dmsetup("table", prefix + "a").out == b"0 8 zero \n"
+    assert dmsetup("remove", prefix + "a").status == 0
+
+
+def interrupt_everywhere(act, checks):
+    """Run act() once for every line of dmctl's library it goes through, with a ^C at that line; then checks().
+
+    Returns how many lines there were. The last run is the one that nothing interrupts.
+    """
+    moment = 0
+    while True:
+        moment += 1
+        left = moment
+
+        def trace(frame, event, argument):
+            nonlocal left
+            name = frame.f_globals.get("__name__", "")
+            if not name.startswith("dmctl.") or frame.f_code.co_name == "__del__":
+                return None
+            if event in ("call", "line", "return"):
+                left -= 1
+                if left == 0:
+                    sys.settrace(None)
+                    raise KeyboardInterrupt
+            return trace
+
+        interrupted = False
+        sys.settrace(trace)
+        try:
+            act()
+        except KeyboardInterrupt:
+            interrupted = True
+        finally:
+            sys.settrace(None)
+        checks(moment)
+        if not interrupted:
+            return moment
+
+
+def test_no_cookie_stays_wherever_the_interrupt_comes(prefix, dmsetup):
+    from dmctl.device import Device
+
+    assert dmsetup("create", prefix + "a", "--table", TABLE).status == 0
+    before = cookies()
+    device = Device(prefix + "a")
+
+    def no_cookie(moment):
+        assert cookies() == before, f"after an interrupt at line {moment}"
+
+    # Resuming what runs makes a cookie, and libdevmapper completes it: no uevent comes of it.
+    assert interrupt_everywhere(device.resume, no_cookie) > 50
+    assert dmsetup("remove", prefix + "a").status == 0
+
+
+def test_never_suspended_wherever_the_interrupt_comes(prefix, dmsetup):
+    from dmctl.device import Device
+
+    assert dmsetup("create", prefix + "a", "--table", TABLE).status == 0
+    suspended = Path("/sys/block/dm-0/dm/suspended")
+    device = Device(prefix + "a")
+    seen = []
+
+    def act():
+        with device.suspended():
+            seen.append(suspended.read_text())
+
+    def not_suspended(moment):
+        assert suspended.read_text() == "0\n", f"after an interrupt at line {moment}"
+
+    assert interrupt_everywhere(act, not_suspended) > 100
+    assert set(seen) == {"1\n"}
+    assert dmsetup("remove", prefix + "a").status == 0
