@@ -29,7 +29,7 @@ HEAVY |= {"subprocess", "typer", "typing"}
 MAX_LINES = 500
 # The ways a source file may begin before its licence.
 MAY_PRECEDE_SPDX = ("#!", "#compdef")
-NO_SPDX = ("LICENSE", ".gitignore")
+NO_SPDX = ("LICENSE", ".gitignore", "py.typed")
 
 
 def test_ruff() -> None:

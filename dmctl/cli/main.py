@@ -54,31 +54,26 @@ def main(argv: "Sequence[str]") -> int:
 
 
 def _dispatch(program: str, words: list[str], *, as_dmsetup: bool) -> int:
-    if not as_dmsetup:
-        native = _native(words)
-        if native is not None:
-            from dmctl.cli.app import run as run_native
+    native = None if as_dmsetup else _native(words)
+    if native is not None:
+        from dmctl.cli.app import run as run_native
 
-            return run_native(native)
-        from dmctl.cli.spec import COMMANDS
-
-        if len(words) > 1 and words[0] in COMMANDS and words[1] in ("--help", "-h"):
-            from dmctl.cli.usage import command_help
-
-            stream.write(command_help(program, COMMANDS[words[0]]))
-            return ExitStatus.DONE
+        return run_native(native)
     from dmctl.cli.compat.run import run
 
     return run(program, words, as_dmsetup=as_dmsetup)
 
 
 def _native(words: list[str]) -> list[str] | None:
-    """The words of a native command line, None for one that dmsetup knows too."""
-    if not words or words[0] in ("--help", "-h") or words[0] in NATIVE_COMMANDS:
-        return words
-    if words[0] == "help" and len(words) > 1:
-        return [words[1], "--help"] if words[1] in NATIVE_COMMANDS else None
-    return None
+    """The words of a native command line, command first, without --debug; None for one that dmsetup knows too."""
+    end = words.index("--") if "--" in words else len(words)
+    words = [word for word in words[:end] if word != "--debug"] + words[end:]
+    leading = [words.pop(0)] if words[:1] == ["--json"] else []
+    if words[:1] == ["help"] and len(words) == 2 and words[1] in NATIVE_COMMANDS:
+        return [words[1], "--help"]
+    if not words or words[0] in ("--help", "-h"):
+        return ["--help"] if words else []
+    return [words[0], *leading, *words[1:]] if words[0] in NATIVE_COMMANDS else None
 
 
 def _trace() -> None:

@@ -120,9 +120,8 @@ REFUSED = r"""
 0 8 linear /proc/version 0
 0 8 linear 5000:0 0
 0 8 linear {dm}:1048575 0
-0 8 linear 300:0 0
 0 8 linear 0 {a}
-0 8 linear 384 384
+0 8 linear 64 0
 0 8 linear {a} 32761
 0 8 linear {a} 32768
 0 8 linear {k} 4

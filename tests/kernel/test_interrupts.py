@@ -185,6 +185,12 @@ def test_signal_during_create_comes_after_it(moment, number, prefix, hook, dmctl
     assert dmsetup("remove", prefix + "a").status == 0
 
 
+def within(frame, function):
+    while frame is not None and frame.f_code.co_name != function:
+        frame = frame.f_back
+    return frame is not None
+
+
 def interrupt_everywhere(act, checks):
     """Run act() once for every line of dmctl's library it goes through, with a ^C at that line; then checks().
 
@@ -198,9 +204,10 @@ def interrupt_everywhere(act, checks):
         def trace(frame, event, argument):
             nonlocal left
             name = frame.f_globals.get("__name__", "")
-            if not name.startswith("dmctl.") or frame.f_code.co_name == "__del__":
+            # A second ^C, in what cleans up after the first, is another matter.
+            if not name.startswith("dmctl.") or within(frame, "__del__"):
                 return None
-            if event in ("call", "line", "return"):
+            if event == "line":
                 left -= 1
                 if left == 0:
                     sys.settrace(None)
@@ -231,7 +238,7 @@ def test_no_cookie_stays_wherever_the_interrupt_comes(prefix, dmsetup):
         assert cookies() == before, f"after an interrupt at line {moment}"
 
     # Resuming what runs makes a cookie, and libdevmapper completes it: no uevent comes of it.
-    assert interrupt_everywhere(device.resume, no_cookie) > 50
+    assert interrupt_everywhere(device.resume, no_cookie) > 40
     assert dmsetup("remove", prefix + "a").status == 0
 
 
@@ -250,6 +257,6 @@ def test_never_suspended_wherever_the_interrupt_comes(prefix, dmsetup):
     def not_suspended(moment):
         assert suspended.read_text() == "0\n", f"after an interrupt at line {moment}"
 
-    assert interrupt_everywhere(act, not_suspended) > 100
+    assert interrupt_everywhere(act, not_suspended) > 60
     assert set(seen) == {"1\n"}
     assert dmsetup("remove", prefix + "a").status == 0

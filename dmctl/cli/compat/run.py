@@ -79,6 +79,11 @@ def _run(request: Request, words: list[str]) -> bool:
     request.parse(words)
     if request.verbosity > 2:
         libdm.start_timestamps()
+    if not request.as_dmsetup and request.has("help") and request.command in COMMANDS:
+        from dmctl.cli.usage import command_help
+
+        stream.write(command_help(request.program, COMMANDS[request.command]))
+        return True
     command = _find(request)
     if command is None:
         return False
@@ -192,6 +197,10 @@ def report(request: Request, error: Exception) -> None:
     if not request.as_dmsetup:
         for line in getattr(error, "reason", ()):
             stream.error(f"kernel: {line}")
+    if request.debug:
+        import traceback
+
+        stream.error("".join(traceback.format_exception(error)).rstrip("\n"))
 
 
 def _print_json(request: Request, command: Command) -> None:
