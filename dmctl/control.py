@@ -20,16 +20,24 @@ def udev_running() -> bool:
     return os.path.exists(_UDEV_CONTROL)
 
 
+def _module_folder() -> str:
+    return f"/lib/modules/{os.uname().release}"
+
+
+def has_module_index() -> bool:
+    """Whether target_loadable() can know: a kernel without modules, as in many containers, has no index."""
+    return os.path.exists(f"{_module_folder()}/modules.dep")
+
+
 def target_loadable(target: str) -> bool:
     """Whether the running kernel's module index has the module that the kernel asks for when it lacks a target.
 
     drivers/md/dm-target.c requests "dm-TARGET", a module's name or an alias of one.
     """
     wanted = f"dm-{target}".replace("-", "_")
-    folder = f"/lib/modules/{os.uname().release}"
     for index in ("modules.dep", "modules.builtin", "modules.alias"):
         try:
-            with open(f"{folder}/{index}", encoding="ascii", errors="replace") as lines:
+            with open(f"{_module_folder()}/{index}", encoding="ascii", errors="replace") as lines:
                 for line in lines:
                     name = line.split()[1] if index == "modules.alias" else line.partition(":")[0].strip()
                     if os.path.basename(name).partition(".")[0].replace("-", "_") == wanted:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Findings: each with its line, column and code. Whether the kernel agrees is for tests/kernel/test_check.py."""
 
+import io
 import os
 from pathlib import Path
 
@@ -403,6 +404,26 @@ class TestDeviceFacts:
                 int((disk / "queue/logical_block_size").read_text()),
                 (disk / "ro").read_text() == "1\n",
             )
+
+    @pytest.mark.parametrize(
+        ("name", "known"),
+        [("8:7", False), ("7:77", True), ("300:0", False), ("44:1", True), ("0x302", False), ("0x701", True)],
+    )
+    def test_number_without_a_device(self, monkeypatch: pytest.MonkeyPatch, name: str, known: bool) -> None:
+        """The kernel makes a loop device when it is opened, and loads a driver by the number."""
+        files = {
+            "/proc/devices": "Character devices:\n300 x\n\nBlock devices:\n  7 loop\n  8 sd\n",
+            f"/lib/modules/{os.uname().release}/modules.alias": "alias block-major-44-* ftl\n",
+        }
+
+        def fake_open(path: str, *args: object, **kwargs: object) -> io.StringIO:
+            if path in files:
+                return io.StringIO(files[path])
+            raise FileNotFoundError(path)
+
+        monkeypatch.setattr("dmctl.check.open", fake_open, raising=False)
+        monkeypatch.setattr("os.path.isdir", lambda path: True)
+        assert device_facts(name) == (DeviceFacts(0) if known else None)
 
     def test_current_folder(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         (tmp_path / "file").touch()
