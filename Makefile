@@ -71,7 +71,7 @@ packages:
 	echo "Installing Debian packages:$$missing"; \
 	$$as_root apt-get update -q=2 && \
 	$$as_root env DEBIAN_FRONTEND=noninteractive \
-	    apt-get install -q=2 -o Dpkg::Use-Pty=0 --yes --no-install-recommends $$missing
+	    apt-get install -q=2 -o Dpkg::Use-Pty=0 --yes --no-install-recommends $$missing >/dev/null
 
 $(VENV)/bin/pip: | packages
 	@echo 'Making a virtual environment in $(VENV)'

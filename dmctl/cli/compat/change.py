@@ -13,7 +13,7 @@ from dmctl.device import remove_all as remove_all_devices
 from dmctl.errors import DmctlError
 from dmctl.libdm import task as dm
 from dmctl.libdm import udev
-from dmctl.table import Line, TableFormatError
+from dmctl.table import Line
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -76,10 +76,7 @@ def _lines(request: Request, operands: list[str]) -> "Iterator[Line]":
     else:
         source, texts = "on stdin", _read_lines(0)
     for number, text in enumerate(texts, 1):
-        try:
-            line = Line.parse(text)
-        except TableFormatError:
-            raise Failed(f"Invalid format on line {number} of table {source}.") from None
+        line = Line.parse(text, line_number=number, source=source)
         if line is not None:
             yield line
 
