@@ -183,7 +183,7 @@ def _check_areas(args: Arguments) -> None:
         if facts is None or not facts.size_sectors:
             continue
         place, device = _area_place(args, area), args.show(area.device.word)
-        if area.start_sectors >= facts.size_sectors or area.start_sectors + area.length_sectors > facts.size_sectors:
+        if area.start_sectors + area.length_sectors > facts.size_sectors:
             message = f"device {device} has {facts.size_sectors} sectors, too few for {area.length_sectors} {place}"
             args.note(area.device.word, "device-too-small", message)
         elif area.start_sectors % block_sectors:

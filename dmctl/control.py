@@ -58,12 +58,12 @@ class KernelLog:
     __slots__ = ("_fd",)
 
     def __init__(self) -> None:
+        self._fd = -1
         try:
             self._fd = os.open("/dev/kmsg", os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+            os.lseek(self._fd, 0, os.SEEK_END)
         except OSError:
-            self._fd = -1
-            return
-        os.lseek(self._fd, 0, os.SEEK_END)
+            self.close()
 
     def __enter__(self) -> "Self":
         return self

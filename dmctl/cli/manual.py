@@ -98,7 +98,10 @@ Look for mistakes in a table before the kernel is asked:
 gaps, overlaps, wrong lengths, unknown targets, wrong numbers of parameters, devices that are too small,
 starts that are not aligned.
 Each finding is printed with its line and column.
-The exit status is 0 without findings and 1 with any.
+The exit status is 0 without an error and 1 with one; warnings do not count.
+Takes
+.Fl -table ,
+.Fl -json .
 .El
 """
 

@@ -6,6 +6,7 @@ import os
 
 from dmctl import control, libdm
 from dmctl._libdm import ffi, lib
+from dmctl.errors import DeviceError
 from dmctl.libdm.task import Task
 
 TYPE_CHECKING = False
@@ -56,9 +57,9 @@ class Cookie:
     ) -> None:
         if not self._own:
             return
-        # After a failed request libdevmapper has completed it itself, so waiting is right there too. What is no
-        # Exception (^C, a signal's exit) must not wait.
-        if kind is None or issubclass(kind, Exception):
+        # After a failed request libdevmapper has completed it itself, so waiting is right there too. Whatever else ends
+        # the `with` early (^C, a signal, an error of the caller) may have come before the request: nobody would.
+        if kind is None or issubclass(kind, DeviceError):
             wait(self)
         else:
             self.destroy()

@@ -52,6 +52,10 @@ CREATE = [
     scenario("create-unknown-target", [], "create|{p}a|--table|0 8 frobnicate x"),
     scenario("create-too-small", [], "create|{p}a|--table|0 99999999 linear {l} 0"),
     scenario("create-no-such-disk", [], "create|{p}a|--table|0 8 linear /dev/nope 0"),
+    scenario("create-on-read-only-disk", [], "create|{p}a|--table|0 8 linear {ro} 0"),
+    scenario("create-read-only-on-read-only-disk", [], "create|-r|{p}a|--table|0 8 linear {ro} 0"),
+    scenario("create-127-bytes", [], "create|{p:\u00e4<71}|--table|0 8 zero"),
+    scenario("create-129-bytes", [], "create|{p:\u00e4<76}|--table|0 8 zero"),
     scenario("create-three-operands", [], "create a b c"),
 ]
 

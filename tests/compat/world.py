@@ -8,7 +8,7 @@ import subprocess
 LOOP_SECTORS = 16384
 
 # States, as dmsetup command lines. In them and in the lines compared, {p} is the test's name prefix, {l} and {l2} are
-# its loop devices, {file} and {badfile} table files.
+# its loop devices, {ro} is a read-only one, {file} and {badfile} are table files.
 ONE = [("create", "{p}a", "--table", "0 2048 linear {l} 0")]
 TWO = [*ONE, ("create", "{p}b", "-u", "UUID-{p}b", "--table", "0 1024 linear {l} 4096\n1024 8 zero\n1032 8 error")]
 STACK = [*TWO, ("create", "{p}c", "--table", "0 1024 striped 2 8 /dev/mapper/{p}a 0 /dev/mapper/{p}b 0")]
@@ -33,7 +33,8 @@ class World:
     def __init__(self, prefix, disk, dmsetup, tmp_path):
         self.dmsetup = dmsetup
         self.loops = loops = [disk(LOOP_SECTORS * 512), disk(LOOP_SECTORS * 512)]
-        self.words = {"p": prefix, "l": loops[0].path, "l2": loops[1].path}
+        read_only = disk(LOOP_SECTORS * 512, read_only=True)
+        self.words = {"p": prefix, "l": loops[0].path, "l2": loops[1].path, "ro": read_only.path}
         for name, text in (("file", "0 8 zero\n8 8 error\n"), ("badfile", "0 8 zero\n\n# x\n8 frob\n")):
             self.words[name] = str(tmp_path / name)
             (tmp_path / name).write_text(text)

@@ -22,7 +22,7 @@ ENV = {"DM_DISABLE_UDEV": "1"}
 # Targets that load only with their algorithms.
 MODULES = ("dm-crypt", "aes", "cbc", "ecb", "dm-verity", "sha256_generic", "dm-integrity", "crc32c")
 
-# {a} {b} {c}: 16 MiB; {k}: 16 MiB with blocks of 4 KiB; {s}: 1 MiB.
+# {a} {b} {c}: 16 MiB; {k} {m}: 16 MiB with blocks of 4 KiB and 2 KiB; {s}: 1 MiB.
 VALID = r"""
 0 2048 zero
 0 2048 error
@@ -91,6 +91,7 @@ VALID = r"""
 0 8 integrity {a} 0 32 D 0
 0 8 zero\n8 8 linear {a} 0
 0 4 linear {a} 0\n4 4 linear {b} 4\n8 8 linear {k} 0
+0 2 zero\n2 4 linear {m} 0\n6 2 zero\n8 8 linear {k} 0
 """.strip().split("\n")
 
 VALID_READ_ONLY = r"""
@@ -128,6 +129,7 @@ REFUSED = r"""
 0 9 linear {k} 0
 0 4 linear {a} 0\n4 8 linear {k} 0
 0 8 linear {k} 0\n8 4 linear {a} 0
+0 4 linear {a} 0\n4 8 linear {k} 0\n12 4 zero
 0 8 striped 0 8
 0 9 striped 2 1 {a} 0 {b} 0
 0 8 striped 2 8 {a} 0 {b} 0
@@ -296,13 +298,16 @@ LENGTHS = ["0", "1", "8", "12", "1024", "2044", "4096", "99999", "-1"]
 
 
 class Bench:
-    """Five disks, and one name under which tables are tried."""
+    """Six disks, and one name under which tables are tried."""
 
     def __init__(self, disk: Callable[..., Disk], dmsetup: Command, prefix: str):
         self._dmsetup = dmsetup
         self._name = f"{prefix}check"
-        self._disks = [disk(16 * MIB), disk(16 * MIB), disk(16 * MIB), disk(16 * MIB, sector_size=4096), disk(MIB)]
-        self._devices = dict(zip("abcks", (made.path for made in self._disks), strict=True))
+        self._disks = [
+            *(disk(16 * MIB), disk(16 * MIB), disk(16 * MIB)),
+            *(disk(16 * MIB, sector_size=4096), disk(16 * MIB, sector_size=2048), disk(MIB)),
+        ]
+        self._devices = dict(zip("abckms", (made.path for made in self._disks), strict=True))
         major, minor = map(int, self._disks[0].devno.split(":"))
         self._devices["hex"] = f"0x{major << 8 | minor:x}"
         drivers = Path("/proc/devices").read_text().partition("Block devices:")[2].split()

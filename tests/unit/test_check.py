@@ -16,10 +16,11 @@ from dmctl.targets.shapes import SHAPES
 
 SIZE = 1 << 20
 DIGEST = "00" * 32
-# /dev/a to /dev/c are alike, /dev/k has 4 KiB blocks, /dev/s is small, /dev/ro read-only and /dev/? not to be seen.
+# /dev/a to /dev/c are alike, /dev/k has 4 KiB blocks, /dev/m 2 KiB, /dev/s is small, /dev/ro read-only and /dev/? not to be seen.
 DEVICES = {
     **dict.fromkeys(["/dev/a", "/dev/b", "/dev/c", "7:0"], DeviceFacts(SIZE)),
     "/dev/k": DeviceFacts(SIZE, 4096),
+    "/dev/m": DeviceFacts(SIZE, 2048),
     "/dev/s": DeviceFacts(2048),
     "/dev/ro": DeviceFacts(SIZE, read_only=True),
     "/dev/?": DeviceFacts(0),
@@ -123,6 +124,24 @@ def test_places(text: str, expected: list[tuple[int, str, str]]) -> None:
     assert shown(text) == expected
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "0 8 linear /dev/a 1048568",
+        "0 4 linear /dev/a 0\n4 4 linear /dev/b 4\n8 8 linear /dev/k 0",
+        # The 2 KiB block of the second line is a part of the first 4 KiB, not the rest of them.
+        "0 2 zero\n2 4 linear /dev/m 0\n6 2 zero\n8 8 linear /dev/k 0",
+    ],
+)
+def test_good_places(text: str) -> None:
+    assert findings(text) == []
+
+
+def test_offsets_of_targets_with_keys_are_not_shown() -> None:
+    assert "from sector 1048569 on" in findings("0 8 linear /dev/a 1048569")[0].message
+    assert "from its offset on" in findings("0 8 crypt aes 00 0 /dev/a 1048569")[0].message
+
+
 def test_empty_table() -> None:
     assert [(f.line, f.column, f.code) for f in findings("# nothing\n")] == [(1, 1, "empty-table")]
 
@@ -143,6 +162,7 @@ def test_empty_table() -> None:
         ("0 9 linear /dev/k 0", "/dev/k", "misaligned-length"),
         ("0 4 linear /dev/a 0\n4 8 linear /dev/k 0", "8", "misaligned-line"),
         ("0 8 linear /dev/k 0\n8 4 linear /dev/a 0", "4", "misaligned-line"),
+        ("0 4 linear /dev/a 0\n4 8 linear /dev/k 0\n12 4 zero", "8", "misaligned-line"),
         ("0 8 striped 2", "striped", "argument-count"),
         ("0 8 striped 0 8", "0", "out-of-range"),
         ("0 8 striped 2 0 /dev/a 0 /dev/b 0", "0", "out-of-range"),
@@ -385,7 +405,28 @@ def test_verity_hash_blocks(blocks: int, hash_block: int, digest: int, expected:
 
 
 class TestDeviceFacts:
-    @pytest.mark.parametrize("name", ["0", "64", "x7", "/dev/null", "/nowhere", "/", "4096:0", "8:1048576", "y", "0\0"])
+    @pytest.mark.parametrize(
+        "name",
+        [
+            "0",
+            "64",
+            "x7",
+            "",
+            ":",
+            "7:",
+            "7:x",
+            "7:٣",
+            "/dev/no/such",
+            "0x",
+            "/dev/null",
+            "/nowhere",
+            "/",
+            "4096:0",
+            "8:1048576",
+            "y",
+            "0\0",
+        ],
+    )
     def test_no_block_device(self, name: str) -> None:
         assert device_facts(name) is None
 

@@ -12,7 +12,6 @@ from dmctl.device import Device, list_devices
 from dmctl.device import remove_all as remove_all_devices
 from dmctl.errors import DmctlError
 from dmctl.libdm import task as dm
-from dmctl.libdm import udev
 from dmctl.table import Line
 
 TYPE_CHECKING = False
@@ -28,8 +27,6 @@ def create(request: Request, operands: list[str], multiple: bool) -> None:
         raise Failed("Please provide a name for the new device.")
     numbers = request.numbers
     with signals.Raised():
-        if request.has("notable"):
-            udev.set_synchronised(False)
         info = Device(operands[0], options=options(request)).create(
             None if request.has("notable") else _lines(request, operands[1:]),
             uuid=request.texts.get("uuid"),
