@@ -39,7 +39,7 @@ _dmctl() {
         target-version) options='--json --debug --help' ;;
         targets) options='--checks --json --debug --help' ;;
         version) options='--json --debug --help' ;;
-        check) options='--table --debug --help' ;;
+        check) options='--table --json --debug --help' ;;
     esac
     if [[ $current == -* ]]; then
         mapfile -t COMPREPLY < <(compgen -W "$options" -- "$current")

@@ -58,7 +58,7 @@ complete -c dmctl -n '__fish_seen_subcommand_from suspend resume wipe_table' -l 
 complete -c dmctl -n '__fish_seen_subcommand_from rename' -l setuuid -d 'set the uuid instead of the name'
 complete -c dmctl -n '__fish_seen_subcommand_from ls deps' -s o -l options -x -d 'what to show: fields, or how devices are named'
 complete -c dmctl -n '__fish_seen_subcommand_from ls status table' -l target -x -d 'only devices or lines of this target'
-complete -c dmctl -n '__fish_seen_subcommand_from ls info deps status table target-version targets version' -l json -d 'print JSON'
+complete -c dmctl -n '__fish_seen_subcommand_from ls info deps status table target-version targets version check' -l json -d 'print JSON'
 complete -c dmctl -n '__fish_seen_subcommand_from table' -l showkeys -d 'print the keys of crypt and integrity tables'
 complete -c dmctl -n '__fish_seen_subcommand_from remove suspend resume load clear reload wipe_table rename message info deps status table wait mknodes' -a '(__dmctl_devices)'
 complete -c dmctl -n '__fish_seen_subcommand_from create load reload check' -F

@@ -31,7 +31,7 @@ _IMMUTABLE = "verity"  # and those two
 _MAKE_DEVICES = ("fd", "loop", "md", "mdp", "ramdisk")
 _UNKNOWN = DeviceFacts(0)
 _HEX_DIGITS = frozenset("0123456789abcdefABCDEF")
-_TWO_COLONS = frozenset("0123456789:")
+_DIGITS = frozenset("0123456789")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +56,8 @@ def device_facts(name: str) -> DeviceFacts | None:
 
     The size is 0 where the kernel may find a device that cannot be looked at from here.
     """
-    major, colon, minor = name.partition(":")
-    if colon and major.isascii() and major.isdecimal() and minor.isascii() and minor.isdecimal():
+    major, _, minor = name.partition(":")
+    if major and minor and _DIGITS.issuperset(major + minor):
         try:
             return _sysfs_facts(*units.parse_devno(name))
         except ValueError:
@@ -241,7 +241,11 @@ def _root_option_facts(name: str) -> DeviceFacts | None:
     if name.startswith("/dev/"):
         disk = name.removeprefix("/dev/").replace("/", "!")
         return _UNKNOWN if os.path.exists(f"/sys/class/block/{disk}") else None
-    if name.startswith(("PARTUUID=", "PARTLABEL=")) or (":" in name and _TWO_COLONS.issuperset(name)):
+    if name.startswith(("PARTUUID=", "PARTLABEL=")):
+        return _UNKNOWN
+    major, _, rest = name.partition(":")
+    minor, colon, _ = rest.partition(":")
+    if colon and major and minor and _DIGITS.issuperset(major + minor):  # major:minor:offset
         return _UNKNOWN
     digits = name[2:] if name.startswith(("0x", "0X")) else name
     if not digits or not _HEX_DIGITS.issuperset(digits):

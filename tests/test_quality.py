@@ -12,11 +12,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from layers import upward_imports
 
 from dmctl.cli import completion, manual
 from dmctl.cli.main import NATIVE_COMMANDS
 from dmctl.cli.spec import COMMANDS, KEY_OF_SHORT, OPTIONS, SHORT_OPTIONS, Command
+from layers import upward_imports
 
 ROOT = Path(__file__).parents[1]
 SCRIPT = Path(sys.prefix, "bin", "dmctl")

@@ -71,12 +71,13 @@ def _find(text: str, source: str) -> list[checker.Finding]:
                 lines.append(line)
     if malformed and not lines:
         return malformed
-    found = Table(lines).check(targets=_registered_targets(), loadable=control.target_loadable)
+    loadable = control.target_loadable if control.has_module_index() else None
+    found = Table(lines).check(targets=_registered_targets(), loadable=loadable)
     return sorted([*found, *malformed], key=lambda finding: (finding.line, finding.column))
 
 
 def _registered_targets() -> set[str] | None:
-    """The targets that the kernel has; where it may not be asked, those it always has; None if it has no modules."""
+    """The targets that the kernel has; where it may not be asked, those it always has; None if that tells nothing."""
     try:
         with dm.Task(dm.LIST_VERSIONS) as task:
             task.run()

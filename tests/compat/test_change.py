@@ -2,6 +2,7 @@
 """Command lines that change devices: the same state, output and exit status from dmsetup and from dmctl."""
 
 import pytest
+
 from compat.world import BARE, BLANK, LOADED, ONE, STACK, SUSPENDED, TWO, World, comparable, first_line
 
 

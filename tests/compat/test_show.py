@@ -2,6 +2,7 @@
 """Command lines that change nothing: the same answers from dmsetup and from dmctl on the same state."""
 
 import pytest
+
 from compat.world import (
     BARE,
     BLANK,

@@ -8,11 +8,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from guests.fixtures import Command
-from guests.loop import Disk
 
 from dmctl.check import ERROR, DeviceFacts, Finding, check, device_facts
 from dmctl.table import Table
+from guests.fixtures import Command
+from guests.loop import Disk
 
 MIB = 1 << 20
 DIGEST = "00" * 32

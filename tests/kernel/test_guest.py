@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
 from guests.fixtures import Command
 from guests.loop import Disk
 

@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
+
 from guests.fixtures import dmctl_script
 from guests.kernel_state import KernelState
 

@@ -7,9 +7,8 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from guests.loop import Disk
-
 from dmctl.cli.spec import COMMANDS
+from guests.loop import Disk
 
 README = Path(__file__).parents[2] / "README.md"
 

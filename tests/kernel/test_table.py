@@ -6,8 +6,6 @@ import subprocess
 from collections.abc import Callable, Iterator
 
 import pytest
-from guests.fixtures import Command
-from guests.loop import Disk
 
 from dmctl.errors import DmctlError
 from dmctl.table import (
@@ -19,6 +17,8 @@ from dmctl.table import (
     format_concise,
     parse_concise,
 )
+from guests.fixtures import Command
+from guests.loop import Disk
 
 MIB = 1 << 20
 KEY = "00112233445566778899aabbccddeeff"

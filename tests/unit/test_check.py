@@ -16,7 +16,8 @@ from dmctl.targets.shapes import SHAPES
 
 SIZE = 1 << 20
 DIGEST = "00" * 32
-# /dev/a to /dev/c are alike, /dev/k has 4 KiB blocks, /dev/m 2 KiB, /dev/s is small, /dev/ro read-only and /dev/? not to be seen.
+# /dev/a to /dev/c are alike, /dev/k has blocks of 4 KiB, /dev/m of 2 KiB, /dev/s is small, /dev/ro read-only, and
+# /dev/? is not to be seen.
 DEVICES = {
     **dict.fromkeys(["/dev/a", "/dev/b", "/dev/c", "7:0"], DeviceFacts(SIZE)),
     "/dev/k": DeviceFacts(SIZE, 4096),

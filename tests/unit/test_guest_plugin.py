@@ -7,8 +7,9 @@ import sys
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
-import guests.uml
 import pytest
+
+import guests.uml
 from guests.uml import UmlGuest
 
 TESTS = Path(__file__).parents[1]

@@ -10,8 +10,9 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-import guests.uml
 import pytest
+
+import guests.uml
 from guests.uml import UmlGuest
 
 TESTS = Path(__file__).parents[1]

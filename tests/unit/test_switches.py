@@ -56,6 +56,8 @@ def test_sector(text):
 @example("0x")
 @example("0")
 @example("08")
+@example(str(-(2**64) + 2))
+@example(str(-(2**65) + 2))
 @example("0xD4D1234 ")
 def test_cookie(text):
     value, error, rest = convert(libc.strtoul, text, 0)

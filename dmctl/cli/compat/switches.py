@@ -162,7 +162,7 @@ def cookie_value(text: str) -> int:
     allowed = "0123456789abcdefABCDEF" if base == 16 else "01234567" if base == 8 else "0123456789"
     digits = digits[2:] if base == 16 else digits
     value = 0 if not digits or digits.strip(allowed) else int(digits, base)
-    if negative:
+    if negative and value <= _UINT64_MAX:
         value = -value & _UINT64_MAX
     if not 0 < value <= _UINT32_MAX:
         stream.error("Incorrect cookie value.")
