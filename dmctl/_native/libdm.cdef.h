@@ -106,6 +106,60 @@ int dm_udev_create_cookie(uint32_t *cookie);
 int dm_udev_complete(uint32_t cookie);
 int dm_udev_wait(uint32_t cookie);
 
+char *dm_task_get_name_mangled(const struct dm_task *dmt);
+char *dm_task_get_name_unmangled(const struct dm_task *dmt);
+char *dm_task_get_uuid_mangled(const struct dm_task *dmt);
+char *dm_task_get_uuid_unmangled(const struct dm_task *dmt);
+void free(void *pointer);
+
+struct dm_pool;
+int dm_split_lvm_name(struct dm_pool *mem, const char *dmname, char **vgname, char **lvname, char **layer);
+
+struct dm_tree;
+struct dm_tree_node;
+struct dm_tree *dm_tree_create(void);
+void dm_tree_free(struct dm_tree *tree);
+int dm_tree_add_dev(struct dm_tree *tree, uint32_t major, uint32_t minor);
+struct dm_tree_node *dm_tree_find_node(struct dm_tree *tree, uint32_t major, uint32_t minor);
+struct dm_tree_node *dm_tree_next_child(void **handle, const struct dm_tree_node *parent, uint32_t inverted);
+int dm_tree_node_num_children(const struct dm_tree_node *node, uint32_t inverted);
+const char *dm_tree_node_get_name(const struct dm_tree_node *node);
+const struct dm_info *dm_tree_node_get_info(const struct dm_tree_node *node);
+
+struct dm_report;
+struct dm_report_field;
+struct dm_report_field_type { const char id[32]; ...; };
+struct dm_report_object_type { uint32_t id; ...; };
+struct dm_report_reserved_value;
+#define DM_REPORT_OUTPUT_ALIGNED ...
+#define DM_REPORT_OUTPUT_BUFFERED ...
+#define DM_REPORT_OUTPUT_HEADINGS ...
+#define DM_REPORT_OUTPUT_FIELD_NAME_PREFIX ...
+#define DM_REPORT_OUTPUT_FIELD_UNQUOTED ...
+#define DM_REPORT_OUTPUT_COLUMNS_AS_ROWS ...
+struct dm_report *dm_report_init_with_selection(uint32_t *report_types, const struct dm_report_object_type *types,
+						const struct dm_report_field_type *fields, const char *output_fields,
+						const char *output_separator, uint32_t output_flags,
+						const char *sort_keys, const char *selection,
+						const struct dm_report_reserved_value *reserved_values,
+						void *private_data);
+int dm_report_object_is_selected(struct dm_report *rh, void *object, int do_output, int *selected);
+int dm_report_is_empty(struct dm_report *rh);
+int dm_report_output(struct dm_report *rh);
+int dm_report_column_headings(struct dm_report *rh);
+int dm_report_set_output_field_name_prefix(struct dm_report *rh, const char *report_prefix);
+void dm_report_free(struct dm_report *rh);
+int dm_report_field_string(struct dm_report *rh, struct dm_report_field *field, const char *const *data);
+int dm_report_field_int32(struct dm_report *rh, struct dm_report_field *field, const int32_t *data);
+int dm_report_field_uint32(struct dm_report *rh, struct dm_report_field *field, const uint32_t *data);
+
+/* shim.h */
+enum {
+	DMCTL_REPORT_TASK, DMCTL_REPORT_INFO, DMCTL_REPORT_DEPS, DMCTL_REPORT_TREE, DMCTL_REPORT_NAME, ...
+};
+extern const struct dm_report_field_type dmctl_report_fields[];
+extern const struct dm_report_object_type dmctl_report_types[];
+extern "Python+C" int dmctl_report_value(struct dm_report *report, struct dm_report_field *field, int number);
 /* shim.h */
 struct dmctl_record { int level; int errno_or_class; int line; const char *file; char *text; ...; };
 void dmctl_log_install(void);

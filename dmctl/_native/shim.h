@@ -6,6 +6,7 @@
 #include <libdevmapper.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 
 struct dmctl_record {
 	int level;		/* as libdm gives it: syslog's numbers, with flag bits above 0x0f */
@@ -31,6 +32,19 @@ int dmctl_cookie_settle(uint32_t cookie);		/* take back the waiter's own 1 */
 int dmctl_cookie_wait_zero(uint32_t cookie, int milliseconds);	/* EINTR on a signal, EAGAIN after the time */
 int dmctl_cookie_destroy(uint32_t cookie);
 int dmctl_cookie_value(uint32_t cookie, int *value);
+
+/* Reports: the kinds of fields as bits, as dmsetup numbers them, and the tables of report_fields.c. */
+enum {
+	DMCTL_REPORT_TASK = 1,
+	DMCTL_REPORT_INFO = 2,
+	DMCTL_REPORT_DEPS = 4,
+	DMCTL_REPORT_TREE = 8,
+	DMCTL_REPORT_NAME = 16,
+};
+extern const struct dm_report_field_type dmctl_report_fields[];
+extern const struct dm_report_object_type dmctl_report_types[];
+/* Written in Python: sets the value of the field with this number in dmctl_report_fields; 0 on failure. */
+extern int dmctl_report_value(struct dm_report *report, struct dm_report_field *field, int number);
 
 /* The user's locale, for strerror() texts and character tables, as dmsetup sets it. */
 void dmctl_set_locale(void);

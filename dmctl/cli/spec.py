@@ -346,6 +346,14 @@ COMMANDS = {
         Command("targets", (0, 0), 0, "kernel:targets", "", "List the targets that are loaded.", "checks", json=True),
         Command("version", (0, 0), 0, "kernel:version", "", "Print the versions of library and driver.", json=True),
         Command("setgeometry", (5, 5), 0, "", "DEVICE CYL HEAD SECT START", "Set the geometry of a device."),
-        Command("splitname", (1, 2), 0, "", "NAME [SUBSYSTEM]", "Split an LVM device name into its parts."),
+        Command(
+            "splitname",
+            (1, 2),
+            0,
+            "columns:splitname",
+            "NAME [SUBSYSTEM]",
+            "Split an LVM device name into its parts.",
+            "options noheadings separator nameprefixes unquoted rows",
+        ),
     )
 }

@@ -236,6 +236,19 @@ class Task:
     def uuid(self) -> str:
         return to_text(lib.dm_task_get_uuid(self._task))
 
+    def other_form(self, *, uuid: bool, mangled: bool) -> str:
+        """The name, or the uuid, with odd characters as udev has them, or as they are meant."""
+        get = (
+            (lib.dm_task_get_name_unmangled, lib.dm_task_get_name_mangled),
+            (lib.dm_task_get_uuid_unmangled, lib.dm_task_get_uuid_mangled),
+        )[uuid][mangled]
+        pointer = get(self._task)
+        check(bool(pointer))
+        try:
+            return to_text(pointer)
+        finally:
+            lib.free(pointer)
+
     def read_ahead(self) -> int | None:
         """Read-ahead in sectors, asked of the node in /dev/mapper; None where that cannot be opened."""
         sectors = ffi.new("uint32_t *")

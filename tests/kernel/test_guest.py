@@ -3,6 +3,7 @@
 
 import errno
 import os
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -56,6 +57,7 @@ def test_more_disks_than_loop_devices_at_start(disk: Callable[..., Disk]) -> Non
 def test_target_module_is_loaded_on_demand(
     disk: Callable[..., Disk], dmsetup: Command, prefix: str, kernel_log: Callable[[], list[str]]
 ) -> None:
+    subprocess.run(["modprobe", "-r", "dm-thin-pool"], check=True)  # another test may have loaded it
     assert "thin-pool" not in dmsetup("targets").text
     metadata, data = disk(4 * MIB), disk(64 * MIB)
     name = prefix + "pool"

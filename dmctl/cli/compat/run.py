@@ -14,6 +14,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from dmctl.cli.compat.columns import Columns
+
     Handler = Callable[[Request, list[str], bool], None]
 
 _DEV_DIR = "/dev/"
@@ -85,25 +87,68 @@ def _run(request: Request, words: list[str]) -> bool:
         stream.write(command_help(request.program, COMMANDS[request.command]))
         return True
     command = _find(request)
-    if command is None:
+    handler = _handler(request, command) if command else None
+    if command is None or handler is None:
         return False
     if request.json and not command.json:
         raise UsageError(f"{command.name} has no JSON output.")
-    if not (request.has("help") or request.has("version")):
-        _set_device_names(request)
-        _set_up_udev(request, dev_dir)
-    handler = _handler(request, command)
-    if handler is None:
-        return False
+    if request.has("help") or request.has("version"):
+        return _run_rounds(request, command, command, handler)
+    if command.name == "splitname":
+        request.counts.setdefault("columns", 1)
+    _set_device_names(request)
+    _set_up_udev(request, dev_dir)
+    return _run_with_report(request, command, handler)
+
+
+def _run_with_report(request: Request, command: Command, handler: "Handler") -> bool:
+    """Run a command with the report that -c begins, or for each of the devices that -S chooses from one."""
+    if request.has("select") and command.repeat == SELECTABLE:
+        request.counts["columns"] = 1
+        info = COMMANDS["info"]
+        show_info = _handler(request, info)
+        request.columns = _report(request, info, lambda name: handler(request, [name], True))
+        if request.columns is None or show_info is None:
+            return False
+        return _run_rounds(request, command, info, show_info)
+    if request.has("columns"):
+        request.columns = _report(request, command)
+        if request.columns is None:
+            return False
+    return _run_rounds(request, command, command, handler)
+
+
+def _report(request: Request, command: Command, chosen: "Callable[[str], None] | None" = None) -> "Columns | None":
+    from dmctl.cli.compat.columns import Columns
+
+    try:
+        return Columns(request, command.name, chosen)
+    except DmctlError as error:
+        report(request, error)
+        return None
+
+
+def _run_rounds(request: Request, command: Command, carried_out: Command, handler: "Handler") -> bool:
+    """Run the command as often as --count and --interval say."""
     rounds = _rounds(request)
-    while rounds:
-        succeeded = _each_operand(request, command, handler)
+    clock = None
+    if rounds != 1 and request.columns:
+        from dmctl.cli.compat.columns import Clock
+
+        clock = Clock(request)
+    while True:
+        succeeded = _each_operand(request, carried_out, handler)
         if request.json:
             _print_json(request, command)
-        if not succeeded:
-            return False
+        elif request.columns:
+            request.columns.output()
         rounds -= 1
-    return True
+        if not succeeded or not rounds:
+            return succeeded
+        if clock:
+            stream.write("\n")
+            stream.flush()
+            clock.wait()
 
 
 def _find(request: Request) -> Command | None:
@@ -154,12 +199,7 @@ def _set_up_udev(request: Request, dev_dir: str) -> None:
 
 
 def _handler(request: Request, command: Command) -> "Handler | None":
-    unavailable = not command.handler
-    if command.name == "info":
-        unavailable = request.has("columns")
-    if (request.has("select") and command.repeat == SELECTABLE) or (command.name == "ls" and request.has("tree")):
-        unavailable = True
-    if unavailable:
+    if not command.handler or (command.name == "ls" and request.has("tree")):
         stream.error(f"{os.path.basename(request.program)}: this form of {command.name} is not available yet.")
         return None
     module, _, function = command.handler.partition(":")

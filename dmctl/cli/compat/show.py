@@ -62,6 +62,9 @@ def info(request: Request, operands: list[str], multiple: bool) -> None:
 
 
 def _show_info(request: Request, target: Device) -> None:
+    if request.columns is not None and not request.json:
+        request.columns.add_device(target)
+        return
     found = target.info(read_ahead=True)
     if request.json:
         from dmctl.cli.output import info_object

@@ -7,6 +7,10 @@ from dmctl.cli.getopt import Getopt, GetoptError
 from dmctl.cli.spec import KEY_OF_SHORT, LONG_OPTIONS, SHORT_OPTIONS
 from dmctl.libdm import task as dm
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from dmctl.cli.compat.columns import Columns
+
 _ATOI = ("areas", "gid", "groupid", "major", "minor", "regionid", "uid")
 _MANGLING = {"none": libdm.MANGLING_NONE, "auto": libdm.MANGLING_AUTO, "hex": libdm.MANGLING_HEX}
 _UINT32_MAX = 0xFFFFFFFF
@@ -24,11 +28,13 @@ class Request:
 
     as_dmsetup: called under dmsetup's name, so nothing is printed that dmsetup would not print.
     json, debug: dmctl's own options. gathered: what a JSON answer consists of, until it is printed.
+    columns: the report that the command line asks for, once it is begun.
     cookie: number of the udev transaction to join, 0 for none. device_names: devno, blkdevname or devname.
     """
 
     __slots__ = (
         "as_dmsetup",
+        "columns",
         "command",
         "cookie",
         "counts",
@@ -58,6 +64,7 @@ class Request:
         self.command: str | None = None
         self.operands: list[str] = []
         self.device_names = "devno"
+        self.columns: Columns | None = None
         self.gathered: list[dict[str, object]] = []
 
     def has(self, option: str) -> bool:

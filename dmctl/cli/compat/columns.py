@@ -1,0 +1,227 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""dmsetup's reports: info -c, splitname, and the choice of devices by -S."""
+
+import time
+
+from dmctl import libdm
+from dmctl.cli import stream
+from dmctl.cli.compat.run import Failed
+from dmctl.cli.compat.switches import Request
+from dmctl.errors import DmctlError
+from dmctl.libdm import report
+from dmctl.libdm.report import Report, split_lvm_name
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from dmctl.device import Device, Info
+    from dmctl.libdm.task import Task
+    from dmctl.libdm.tree import Tree
+
+_INFO_FIELDS = "name,major,minor,attr,open,segments,events,uuid"
+_SPLITNAME_FIELDS = "vg_name,lv_name,lv_layer"
+
+
+class Columns:
+    """The report of a command line. chosen, if given, is called with the name of each selected device instead of
+    printing rows."""
+
+    def __init__(self, request: Request, command: str, chosen: "Callable[[str], None] | None"):
+        self._request = request
+        self._chosen = chosen
+        self._tree: Tree | None = None
+        fields = _SPLITNAME_FIELDS if command == "splitname" else _INFO_FIELDS
+        if request.has("options"):
+            wanted = request.texts["options"]
+            if "help" in wanted:
+                request.counts.pop("count", None)
+                request.counts.pop("interval", None)
+            fields = f"{fields},{wanted[1:]}" if wanted.startswith("+") else wanted
+        if request.has("sort") and command in ("status", "table"):
+            raise Failed("--sort is not yet supported with status and table.")
+        self._report = Report(
+            report.NAME if command == "splitname" else 0,
+            fields,
+            separator=request.texts.get("separator", ":" if request.has("noheadings") else " "),
+            flags=self._flags(),
+            sort_keys=request.texts.get("sort", ""),
+            selection=request.texts.get("select"),
+        )
+        if self._report.kinds & report.TREE:
+            self._build_tree()
+        if request.has("nameprefixes"):
+            self._report.set_prefix("dm_")
+
+    def _flags(self) -> int:
+        request = self._request
+        flags = report.BUFFERED
+        if not (request.has("noheadings") or request.has("nameprefixes") or request.has("separator")):
+            flags |= report.ALIGNED
+        if not (request.has("noheadings") or "help" in request.texts.get("options", "")):
+            flags |= report.HEADINGS
+        for option, flag in (
+            ("nameprefixes", report.NAME_PREFIXES),
+            ("unquoted", report.UNQUOTED),
+            ("rows", report.ROWS),
+        ):
+            if request.has(option):
+                flags |= flag
+        return flags
+
+    def _build_tree(self) -> None:
+        from dmctl.cli.compat.common import options
+        from dmctl.device import list_devices
+        from dmctl.libdm.tree import Tree
+
+        entries = list_devices(options(self._request))
+        if not entries:
+            stream.write("No devices found\n")
+        self._tree = Tree(entry.devno for entry in entries)
+
+    def add_device(self, device: "Device") -> None:
+        """Take a device, as info does."""
+        from dmctl.device import Info
+        from dmctl.libdm import task as dm
+
+        with device.task(dm.INFO) as task:
+            device.options.apply(task)
+            task.run()
+            info = Info(task)
+            self._prepare(info)
+            row = _Row(device, task, info, self._report.kinds, self._tree)
+            selected = self._report.add(row.value, show=self._chosen is None)
+        if selected and self._chosen is not None:
+            self._chosen(info.name)
+
+    def _prepare(self, info: "Info") -> None:
+        major, minor = info.devno
+        if self._tree is not None and not self._tree.has(info.devno):
+            raise Failed(f"Cannot find node {major}:{minor}.")
+
+    def add_name(self, name: str, subsystem: str) -> None:
+        """Take a name without a device, as splitname does."""
+        parts = ("", "", "") if subsystem != "LVM" else split_lvm_name(name)
+        self._report.add(dict(zip(_NAME_FIELDS, (subsystem, *parts), strict=True)).__getitem__)
+
+    def output(self) -> None:
+        """Print what has been taken."""
+        if self._request.numbers.get("count") != 1 and not self._report.is_empty():
+            self._report.print_headings()
+        self._report.output()
+
+
+_NAME_FIELDS = ("subsystem", "vg_name", "lv_name", "lv_layer")
+
+
+class _Row:
+    """The fields of one device, each computed when it is asked for."""
+
+    def __init__(self, device: "Device", task: "Task", info: "Info", kinds: int, tree: "Tree | None"):
+        self._task = task
+        self._info = info
+        self._tree = tree
+        self._deps: list[tuple[int, int]] = []
+        if kinds & report.DEPS:
+            try:
+                self._deps = _plain(device, info).deps()[0]
+            except DmctlError as error:
+                if not getattr(error, "logged", False):
+                    stream.error(str(error))
+                raise Failed(f"Cannot get deps for {info.devno[0]}:{info.devno[1]}.") from None
+
+    def value(self, field: str) -> str | int:
+        """A field by the name it has in dmsetup's -o."""
+        if field in _NAME_FIELDS:
+            return self._name_part(field)
+        if field in ("devs_used", "names_using_dev", "devnos_using_dev", "device_ref_count"):
+            return self._relation(field)
+        task, info = self._task, self._info
+        values: dict[str, Callable[[], str | int]] = {
+            "name": lambda: info.name,
+            "mangled_name": lambda: task.other_form(uuid=False, mangled=True),
+            "unmangled_name": lambda: task.other_form(uuid=False, mangled=False),
+            "uuid": lambda: info.uuid,
+            "mangled_uuid": lambda: task.other_form(uuid=True, mangled=True),
+            "unmangled_uuid": lambda: task.other_form(uuid=True, mangled=False),
+            "read_ahead": lambda: task.read_ahead() or 0,
+            "blkdevname": lambda: _block_name(info.devno),
+            "attr": lambda: _attributes(info),
+            "tables_loaded": lambda: ("None", "Live", "Inactive", "Both")[info.live_table + 2 * info.inactive_table],
+            "suspended": lambda: "Suspended" if info.suspended else "Active",
+            "readonly": lambda: "Read-only" if info.read_only else "Writeable",
+            "devno": lambda: f"{info.devno[0]}:{info.devno[1]}",
+            "major": lambda: info.devno[0],
+            "minor": lambda: info.devno[1],
+            "open": lambda: info.open_count,
+            "segments": lambda: info.target_count,
+            "events": lambda: info.event_nr,
+            "device_count": lambda: len(self._deps),
+            "devnos_used": lambda: ",".join(f"{major}:{minor}" for major, minor in self._deps),
+            "blkdevs_used": lambda: ",".join(_block_name(devno) for devno in self._deps),
+        }
+        return values[field]()
+
+    def _name_part(self, field: str) -> str:
+        # As dmsetup has it: what stands before the first hyphen of the uuid, nothing if there is none.
+        subsystem = self._info.uuid.partition("-")[0] if "-" in self._info.uuid else ""
+        if field == "subsystem":
+            return subsystem
+        if subsystem != "LVM":
+            return ""
+        return split_lvm_name(self._info.name)[_NAME_FIELDS.index(field) - 1]
+
+    def _relation(self, field: str) -> str | int:
+        assert self._tree is not None
+        if field == "device_ref_count":
+            return self._tree.user_count(self._info.devno)
+        found = self._tree.neighbours(self._info.devno, users=field != "devs_used")
+        if field == "devnos_using_dev":
+            return ",".join(f"{major}:{minor}" for _name, (major, minor) in found if major or minor)
+        return ",".join(name for name, _devno in found if name)
+
+
+def _attributes(info: "Info") -> str:
+    return (
+        ("L" if info.live_table else "-")
+        + ("I" if info.inactive_table else "-")
+        + ("s" if info.suspended else "-")
+        + ("r" if info.read_only else "w")
+    )
+
+
+def _plain(device: "Device", info: "Info") -> "Device":
+    from dmctl.device import Device
+
+    return Device(devno=info.devno, options=device.options)
+
+
+def _block_name(devno: tuple[int, int]) -> str:
+    name = libdm.device_name(*devno, kernel_name=True)
+    if name is None:
+        raise Failed(f"Could not resolve block device name for {devno[0]}:{devno[1]}.")
+    return name
+
+
+class Clock:
+    """The time between two reports (--interval, one second without it)."""
+
+    def __init__(self, request: Request):
+        self._seconds = request.numbers.get("interval", 1)
+        self._next = time.monotonic() + self._seconds
+
+    def wait(self) -> None:
+        """Wait for the next interval to begin; say so where some have gone by unused."""
+        now = time.monotonic()
+        missed = int((now - self._next) // self._seconds) if now > self._next else 0
+        if missed:
+            stream.error(f"WARNING: Try increasing --interval ({missed} missed timer events).")
+            self._next += missed * self._seconds
+        time.sleep(max(0.0, self._next - now))
+        self._next += self._seconds
+
+
+def splitname(request: Request, operands: list[str], multiple: bool) -> None:
+    """splitname NAME [SUBSYSTEM]"""
+    assert request.columns is not None
+    request.columns.add_name(operands[0], operands[1] if len(operands) == 2 else "LVM")
