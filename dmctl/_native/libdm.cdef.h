@@ -170,4 +170,6 @@ int dmctl_cookie_settle(uint32_t cookie);
 int dmctl_cookie_wait_zero(uint32_t cookie, int milliseconds);
 int dmctl_cookie_destroy(uint32_t cookie);
 int dmctl_cookie_value(uint32_t cookie, int *value);
+struct dmctl_cookie { uint32_t key; int id; int value; int value_errno; int64_t operated; int64_t changed; ...; };
+int dmctl_cookie_next(int *index, struct dmctl_cookie *cookie);
 void dmctl_set_locale(void);

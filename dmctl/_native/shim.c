@@ -135,6 +135,30 @@ int dmctl_cookie_value(uint32_t cookie, int *value)
 	return id < 0 || (*value = semctl(id, 0, GETVAL)) < 0 ? errno : 0;
 }
 
+int dmctl_cookie_next(int *index, struct dmctl_cookie *cookie)
+{
+	struct seminfo limits;
+	struct semid_ds state;
+	int last = semctl(0, 0, SEM_INFO, &limits);
+
+	if (last < 0)
+		return errno;
+	for (; *index <= last; ++*index) {
+		cookie->id = semctl(*index, 0, SEM_STAT, &state);
+		if (cookie->id < 0 || (uint32_t) state.sem_perm.__key >> 16 != DM_COOKIE_MAGIC)
+			continue;
+		++*index;
+		cookie->key = (uint32_t) state.sem_perm.__key;
+		cookie->operated = state.sem_otime;
+		cookie->changed = state.sem_ctime;
+		cookie->value = semctl(cookie->id, 0, GETVAL);
+		cookie->value_errno = cookie->value < 0 ? errno : 0;
+		return 0;
+	}
+	cookie->id = -1;
+	return 0;
+}
+
 void dmctl_set_locale(void)
 {
 	setlocale(LC_ALL, "");

@@ -33,6 +33,17 @@ int dmctl_cookie_wait_zero(uint32_t cookie, int milliseconds);	/* EINTR on a sig
 int dmctl_cookie_destroy(uint32_t cookie);
 int dmctl_cookie_value(uint32_t cookie, int *value);
 
+struct dmctl_cookie {
+	uint32_t key;
+	int id;			/* -1: there are no more */
+	int value;
+	int value_errno;
+	int64_t operated;	/* times in seconds, 0 for never */
+	int64_t changed;
+};
+/* The next cookie from a place in the kernel's table of semaphores on, which begins at 0. */
+int dmctl_cookie_next(int *index, struct dmctl_cookie *cookie);
+
 /* Reports: the kinds of fields as bits, as dmsetup numbers them, and the tables of report_fields.c. */
 enum {
 	DMCTL_REPORT_TASK = 1,

@@ -327,12 +327,22 @@ COMMANDS = {
         ),
         Command("mknodes", (0, -1), 1, "kernel:mknodes", "[DEVICE...]", "Make the nodes in /dev/mapper anew."),
         Command("mangle", (0, -1), 1, "", "[DEVICE...]", "Rename devices whose names udev cannot have.", "manglename"),
-        Command("udevcreatecookie", (0, 0), 0, "", "", "Begin a udev transaction and print its cookie."),
-        Command("udevreleasecookie", (0, 1), 0, "", "[COOKIE]", "Wait for a udev transaction and end it."),
-        Command("udevflags", (1, 1), 0, "", "COOKIE", "Print the flags in a cookie, for udev rules."),
-        Command("udevcomplete", (1, 1), 0, "", "COOKIE", "Say that udev has finished, for udev rules."),
-        Command("udevcomplete_all", (0, 1), 0, "", "[MINUTES]", "Remove the cookies that were left behind.", "yes"),
-        Command("udevcookies", (0, 0), 0, "", "", "List the cookies there are."),
+        Command("udevcreatecookie", (0, 0), 0, "cookies:create", "", "Begin a udev transaction and print its cookie."),
+        Command(
+            "udevreleasecookie", (0, 1), 0, "cookies:release", "[COOKIE]", "Wait for a udev transaction and end it."
+        ),
+        Command("udevflags", (1, 1), 0, "cookies:flags", "COOKIE", "Print the flags in a cookie, for udev rules."),
+        Command("udevcomplete", (1, 1), 0, "cookies:complete", "COOKIE", "Say that udev has finished, for udev rules."),
+        Command(
+            "udevcomplete_all",
+            (0, 1),
+            0,
+            "cookies:complete_all",
+            "[MINUTES]",
+            "Remove the cookies that were left behind.",
+            "yes",
+        ),
+        Command("udevcookies", (0, 0), 0, "cookies:list_all", "", "List the cookies there are."),
         Command(
             "target-version",
             (1, -1),

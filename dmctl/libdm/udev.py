@@ -12,7 +12,7 @@ from dmctl.libdm.task import Task
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import TracebackType
-    from typing import Self
+    from typing import Any, Self
 
 DISABLE_DM_RULES: int = lib.DM_UDEV_DISABLE_DM_RULES_FLAG
 DISABLE_SUBSYSTEM_RULES: int = lib.DM_UDEV_DISABLE_SUBSYSTEM_RULES_FLAG
@@ -106,6 +106,62 @@ def wait(cookie: Cookie) -> None:
         cookie.destroy()
     lib.dm_task_update_nodes()
     libdm.drain_log()
+
+
+def create_cookie() -> int:
+    """Begin a transaction for other processes and return its cookie, 0 without udev. release() ends it."""
+    cookie = ffi.new("uint32_t *")
+    libdm.check(lib.dm_udev_create_cookie(cookie))
+    return int(cookie[0])
+
+
+def complete(cookie: int) -> None:
+    """Say that udev has finished with one task of a transaction: what udev's rules call. Raises DeviceError."""
+    libdm.check(lib.dm_udev_complete(cookie))
+
+
+def release(cookie: int) -> None:
+    """Wait for a transaction that somebody began, and end it. Raises DeviceError where there is none."""
+    value = ffi.new("int *")
+    if lib.dmctl_cookie_value(cookie, value):
+        libdm.check(lib.dm_udev_wait(cookie))  # which says why, and does not wait
+    else:
+        wait(Cookie(cookie))
+
+
+class Semaphore:
+    """The semaphore behind a cookie: key (the cookie), id, value (None, with error, where it cannot be read), and when
+    it was last operated on and changed, in seconds since the epoch (0: never)."""
+
+    __slots__ = ("changed", "error", "id", "key", "operated", "value")
+
+    def __init__(self, entry: "Any"):
+        self.key: int = entry.key
+        self.id: int = entry.id
+        self.value: int | None = None if entry.value_errno else entry.value
+        self.error: int = entry.value_errno
+        self.operated: int = entry.operated
+        self.changed: int = entry.changed
+
+
+def semaphores() -> list[Semaphore]:
+    """All cookies there are on this machine, in the kernel's order. Raises DeviceError."""
+    found: list[Semaphore] = []
+    index, entry = ffi.new("int *"), ffi.new("struct dmctl_cookie *")
+    while True:
+        error = lib.dmctl_cookie_next(index, entry)
+        if error:
+            raise DeviceError(f"sem_ctl: SEM_INFO failed: {os.strerror(error)}", errno=error)
+        if entry.id < 0:
+            return found
+        found.append(Semaphore(entry))
+
+
+def destroy(cookie: int) -> None:
+    """Remove a cookie's semaphore; whoever waits for it goes on. Raises DeviceError."""
+    error = lib.dmctl_cookie_destroy(cookie)
+    if error:
+        raise DeviceError(f"Cookie 0x{cookie:x} cannot be removed: {os.strerror(error)}.", errno=error)
 
 
 def synchronised() -> bool:

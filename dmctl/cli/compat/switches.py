@@ -150,6 +150,15 @@ def _strtol(text: str, most: int) -> int:
     return -number if negative else number
 
 
+def scan_unsigned(text: str) -> int | None:
+    """sscanf(text, "%u"): a number at the beginning, kept in 32 bits; None where there is none."""
+    rest = text.lstrip(_BLANKS)
+    digits = rest[1:] if rest[:1] in ("+", "-") else rest
+    if digits[:1] not in tuple("0123456789"):
+        return None
+    return _strtol(text, _UINT64_MAX) & _UINT32_MAX
+
+
 def parse_sector(text: str) -> int:
     """strtoull(text, 10), all of it; CommandLineError where dmsetup says that the sector is invalid."""
     rest = text.lstrip(_BLANKS)
