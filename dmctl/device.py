@@ -321,17 +321,30 @@ class Device:
         """The targets' status, as lines whose params are status text, and the device's state."""
         return self._lines(dm.STATUS, read_ahead=read_ahead)
 
+    def measure(self, *, read_ahead: bool = False) -> tuple[list[Line], Info]:
+        """What the kernel measures of the table for IMA, as lines whose params are that text; the device's state."""
+        return self._lines(dm.STATUS, read_ahead=read_ahead, ima=True)
+
+    def set_geometry(self, cylinders: str, heads: str, sectors: str, start: str) -> None:
+        """Set the geometry that HDIO_GETGEO tells; numbers as text, for libdevmapper to judge."""
+        with self.task(dm.SET_GEOMETRY) as task:
+            task.set_geometry(cylinders, heads, sectors, start)
+            self.options.apply(task)
+            task.run()
+
     def suspended(self) -> "Suspended":
         """`with device.suspended():` suspends it, and resumes it on every way out."""
         return Suspended(self)
 
-    def _lines(self, kind: int, *, read_ahead: bool) -> tuple[list[Line], Info]:
+    def _lines(self, kind: int, *, read_ahead: bool, ima: bool = False) -> tuple[list[Line], Info]:
         with self.task(kind) as task:
             self.options.apply(task)
             if self.options.no_flush:
                 task.no_flush()
             if kind == dm.TABLE:
                 task.secure_data()
+            if ima:
+                task.ima_measurement()
             task.run()
             info = Info(task, read_ahead=read_ahead)
             return [

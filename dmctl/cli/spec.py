@@ -249,7 +249,7 @@ COMMANDS = {
             "measure",
             (0, -1),
             SELECTABLE,
-            "",
+            "show:measure",
             "[DEVICE...]",
             "Print what the kernel measures of the tables for IMA.",
             "select target " + _DEVICE + _COMMON,
@@ -326,7 +326,15 @@ COMMANDS = {
             "noflush " + _DEVICE + _COMMON,
         ),
         Command("mknodes", (0, -1), 1, "kernel:mknodes", "[DEVICE...]", "Make the nodes in /dev/mapper anew."),
-        Command("mangle", (0, -1), 1, "", "[DEVICE...]", "Rename devices whose names udev cannot have.", "manglename"),
+        Command(
+            "mangle",
+            (0, -1),
+            1,
+            "change:mangle",
+            "[DEVICE...]",
+            "Rename devices whose names udev cannot have.",
+            "manglename",
+        ),
         Command("udevcreatecookie", (0, 0), 0, "cookies:create", "", "Begin a udev transaction and print its cookie."),
         Command(
             "udevreleasecookie", (0, 1), 0, "cookies:release", "[COOKIE]", "Wait for a udev transaction and end it."
@@ -355,7 +363,14 @@ COMMANDS = {
         ),
         Command("targets", (0, 0), 0, "kernel:targets", "", "List the targets that are loaded.", "checks", json=True),
         Command("version", (0, 0), 0, "kernel:version", "", "Print the versions of library and driver.", json=True),
-        Command("setgeometry", (5, 5), 0, "", "DEVICE CYL HEAD SECT START", "Set the geometry of a device."),
+        Command(
+            "setgeometry",
+            (5, 5),
+            0,
+            "change:setgeometry",
+            "DEVICE CYL HEAD SECT START",
+            "Set the geometry of a device.",
+        ),
         Command(
             "splitname",
             (1, 2),

@@ -254,7 +254,7 @@ class Arguments:
 
     def power_of_two(self, what: str, word: Word, size: int) -> None:
         """`size`, which `word` says, must be a power of two."""
-        if size <= 0 or size & (size - 1):
+        if size & (size - 1):
             raise self.refuse(word, "block-size", f"{what} must be a power of two, not {size}")
 
     def multiple(self, what: str, word: Word, size: int, of: int) -> None:

@@ -38,7 +38,9 @@ def main() -> int:
         return 1
     base = f"{Path(sys.executable).name} -c pass"
     commands = {base: [sys.executable, "-c", "pass"]}
-    commands |= {f"dmctl {word}": [str(dmctl), *word.split()] for word in ("version", "ls", "targets", "info", "splitname a-b")}
+    commands |= {
+        f"dmctl {word}": [str(dmctl), *word.split()] for word in ("version", "ls", "targets", "info", "splitname a-b")
+    }
     if dmsetup := shutil.which("dmsetup", path=SBIN):
         commands |= {f"dmsetup {word}": [dmsetup, word] for word in ("version", "ls")}
 

@@ -174,6 +174,40 @@ MESSAGE = [
     scenario("message-uuid", TWO, "message -u UUID-{p}b 0 @stats_list"),
 ]
 
+CONCISE = [
+    scenario("concise", [], "create|--concise|{p}a,,,,0 8 zero"),
+    scenario("concise-two", [], "create|--concise|{p}a,u-1,9,ro,0 8 zero,8 8 error;  {p}b,,,rw,0 8 linear {l} 0"),
+    scenario("concise-stdin", [], "create --concise", b"{p}a,,,,0 8 zero;{p}b,,,,0 8 error"),
+    scenario("concise-quoted", [], "create|--concise|{p}\\,a\\;,u\\\\1,,,0 8 zero"),
+    scenario("concise-read-only-first", [], "create|-r|--concise|{p}a,,,,0 8 zero;{p}b,,,,0 8 zero"),
+    scenario("concise-bad-flags", [], "create|--concise|{p}a,,,,0 8 zero;{p}b,,,rx,0 8 zero"),
+    scenario("concise-bad-table", [], "create|--concise|{p}a,,,,0 8 zero;{p}b,,,,0 8;{p}c,,,,0 8 zero"),
+    scenario("concise-short", [], "create|--concise|{p}a,,,,0 8 zero;{p}b,,"),
+    scenario("concise-four-fields", [], "create|--concise|{p}a,,,0 8 zero;"),
+    scenario("concise-backslash", [], "create|--concise|{p}a,,,,0 8 zero\\"),
+    scenario("concise-empty", [], "create|--concise|"),
+    scenario("concise-table", [], "create|--concise|--table|0 8 zero|{p}a"),
+    scenario("concise-operands", [], "create --concise a b"),
+    scenario("concise-duplicate", ONE, "create|--concise|{p}a,,,,0 8 zero"),
+]
+
+OTHER = [
+    scenario("setgeometry", ONE, "setgeometry {p}a 2 4 8 0"),
+    scenario("setgeometry-missing", ONE, "setgeometry {p}zz 2 4 8 0"),
+    scenario("setgeometry-bad", ONE, "setgeometry {p}a x 4 8 0"),
+    scenario("setgeometry-too-few", ONE, "setgeometry {p}a 2 4 8"),
+    scenario("select-suspend", TWO, "suspend -S segments=3"),
+    scenario("select-remove", TWO, "remove -S name=~{p}"),
+    scenario("select-nothing", TWO, "remove -S segments=99"),
+    scenario("select-failing", STACK, "remove -S name=~{p}[ab]"),
+    scenario("mangle", BLANK, "mangle"),
+    scenario("mangle-fine", TWO, "mangle"),
+    scenario("mangle-one", TWO, "mangle {p}b"),
+    scenario("mangle-missing", TWO, "mangle {p}zz"),
+    scenario("mangle-rename", [("--manglename", "none", "create", "{p} x", "--table", "0 8 zero")], "mangle"),
+    scenario("mangle-to-none", BLANK, "mangle --manglename none"),
+]
+
 
 def carry_out(world, tool, setup, line, stdin):
     world.set_up(setup)
@@ -183,7 +217,7 @@ def carry_out(world, tool, setup, line, stdin):
         world.take_down()
 
 
-@pytest.mark.parametrize(("setup", "line", "stdin"), CREATE + LOAD + STATE + REMOVE + MESSAGE)
+@pytest.mark.parametrize(("setup", "line", "stdin"), CREATE + LOAD + STATE + REMOVE + MESSAGE + CONCISE + OTHER)
 def test_same_change(setup, line, stdin, prefix, disk, dmsetup, dmctl, dmctl_as, tmp_path):
     world = World(prefix, disk, dmsetup, tmp_path)
     expected, expected_state = carry_out(world, dmsetup, setup, line, stdin)

@@ -16,12 +16,13 @@ from dmctl.targets.shapes import SHAPES
 
 SIZE = 1 << 20
 DIGEST = "00" * 32
-# /dev/a to /dev/c are alike, /dev/k has blocks of 4 KiB, /dev/m of 2 KiB, /dev/s is small, /dev/ro read-only, and
-# /dev/? is not to be seen.
+# /dev/a to /dev/c are alike, /dev/k has blocks of 4 KiB, /dev/m of 2 KiB, /dev/h of 64 KiB, /dev/s is small,
+# /dev/ro read-only, and /dev/? is not to be seen.
 DEVICES = {
     **dict.fromkeys(["/dev/a", "/dev/b", "/dev/c", "7:0"], DeviceFacts(SIZE)),
     "/dev/k": DeviceFacts(SIZE, 4096),
     "/dev/m": DeviceFacts(SIZE, 2048),
+    "/dev/h": DeviceFacts(SIZE, 65536),
     "/dev/s": DeviceFacts(2048),
     "/dev/ro": DeviceFacts(SIZE, read_only=True),
     "/dev/?": DeviceFacts(0),
@@ -36,7 +37,8 @@ VALID = (
 0 2048 linear /dev/a 384
 0 2048 striped 2 64 /dev/a 0 /dev/b 64
 0 1026 striped 2 3 /dev/a 0 /dev/b 0
-0 2048 unstriped 2 128 0 /dev/a 0
+0 2048 unstriped 2 128 2 /dev/a 0
+0 2048 unstriped 1 128 5 /dev/a 0
 0 2048 delay /dev/a 0 500
 0 2048 delay /dev/a 0 0 /dev/b 0 400
 0 2048 delay /dev/a 0 50 /dev/b 0 100 /dev/c 0 333
@@ -47,16 +49,19 @@ VALID = (
 0 2048 flakey /dev/a 0 60 5 5 corrupt_bio_byte 224 w 0 32
 0 2048 dust /dev/a 0 512
 0 2048 dust /dev/a 0 4096
+0 16 dust /dev/a 0 8192
 0 2048 log-writes /dev/a /dev/b
 0 2048 snapshot-origin /dev/a
 0 2048 snapshot /dev/a /dev/b P 16
 0 2048 snapshot /dev/a /dev/b PO 8
 0 2048 snapshot /dev/a /dev/b N 8 2 discard_zeroes_cow discard_passdown_origin
+0 2048 snapshot /dev/a /dev/b P 0
 0 2048 snapshot-merge /dev/a /dev/b P 16
 0 2048 mirror core 1 1024 2 /dev/a 0 /dev/b 0
 0 2048 mirror core 2 64 nosync 2 /dev/a 0 /dev/b 0 1 handle_errors
 0 2048 mirror disk 2 /dev/c 64 2 /dev/a 0 /dev/b 0
-0 2048 switch 2 64 0 /dev/a 0 /dev/b 0
+0 2048 mirror userspace 4 uuid clustered-core 64 nosync 2 /dev/a 0 /dev/b 0
+0 2048 switch 2 64 0 /dev/a 0 /dev/b +0
 0 2048 multipath 0 0 1 1 round-robin 0 2 1 /dev/a 1000 /dev/b 1000
 0 2048 multipath 1 queue_if_no_path 0 2 1 round-robin 0 1 1 /dev/a 1 service-time 0 1 2 /dev/b 1 1
 0 2048 raid raid4 1 128 3 - /dev/a - /dev/b - -
@@ -74,6 +79,7 @@ VALID = (
 0 2048 clone /dev/c /dev/b /dev/a 8 1 no_hydration 2 hydration_threshold 1
 0 2048 crypt aes-xts-plain64 babebabebabebabebabebabebabebabebabebabebabebabebabebabebabebabe 0 /dev/a 0
 0 2048 crypt capi:cbc(aes)-essiv:sha256 babebabebabebabebabebabebabebabe 8 /dev/a 8 2 allow_discards sector_size:4096
+0 2048 crypt aes-gcm-random 00 0 /dev/a 0 2 integrity:28:aead integrity_key_size:32
 0 2048 crypt aes-cbc-essiv:sha256 :32:logon:my_prefix:my_key 0 /dev/a 0
 0 2048 crypt cipher_null-ecb - 0 /dev/a 0
 0 2048 verity 1 /dev/a /dev/b 4096 4096 256 1 sha256 {digest} 1234
@@ -280,6 +286,9 @@ def test_error(text: str, marked: str, code: str) -> None:
         ("0 8 linear /dev/a 18446744073709551616", "18446744073709551616", "number-cut"),
         ("0 8 delay /dev/a 0 4294967296", "4294967296", "number-cut"),
         ("0 8 flakey /dev/a 0 1 1 1 new_feature", "new_feature", "unknown-option"),
+        ("0 64 clone /dev/a /dev/b /dev/c 8 1 new_feature", "new_feature", "unknown-option"),
+        ("0 64 clone /dev/a /dev/b /dev/c 8 0 2 new_feature x", "new_feature", "unknown-option"),
+        ("0 8 crypt aes 00 18446744073709551616 /dev/a 0", "18446744073709551616", "number-cut"),
         ("0 8 raid raid7 1 0 1 - /dev/a", "raid7", "unknown-option"),
         ("0 8 crypt aes 00 0 /dev/a 0 1 new_feature", "new_feature", "unknown-option"),
     ],
@@ -287,6 +296,128 @@ def test_error(text: str, marked: str, code: str) -> None:
 def test_warning(text: str, marked: str, code: str) -> None:
     assert [(mark, kind) for _, mark, kind in shown(text)] == [(marked, code)]
     assert [finding.severity for finding in findings(text)] == [WARNING]
+
+
+@pytest.mark.parametrize(
+    ("text", "marked", "code"),
+    [
+        ("0 16 striped 4294967297 8 /dev/a 0", "4294967297", "out-of-range"),
+        ("0 16 striped 1 4294967304 /dev/a 0", "4294967304", "out-of-range"),
+        ("0 16 striped 2 8 /dev/a 0 /dev/b 0 1", "1", "argument-count"),
+        ("0 16 unstriped 0 8 0 /dev/a 0", "0", "out-of-range"),
+        ("0 16 unstriped 1 0 0 /dev/a 0", "0", "out-of-range"),
+        ("0 16 unstriped 4294967297 8 0 /dev/a 0", "4294967297", "out-of-range"),
+        ("0 16 unstriped 1 4294967304 0 /dev/a 0", "4294967304", "out-of-range"),
+        ("0 16 unstriped 1 8 4294967296 /dev/a 0", "4294967296", "out-of-range"),
+        ("0 16 unstriped 1 8 0 /dev/a 1048561", "/dev/a", "device-too-small"),
+        ("0 16 unstriped 1 8 0 /dev/a 0 1", "1", "argument-count"),
+        ("0 16 delay /dev/a 0 0 /dev/b 0 0 /dev/c 0 0 1", "1", "argument-count"),
+        ("0 16 flakey /dev/a 0 1 1 5 corrupt_bio_byte 1 r 0 x", "x", "not-a-number"),
+        ("0 16 dust /dev/a 0 4294967808", "4294967808", "out-of-range"),
+        ("0 16 log-writes /dev/a /dev/z", "/dev/z", "no-device"),
+        ("0 4096 log-writes /dev/s /dev/a", "/dev/s", "device-too-small"),
+        ("0 16 snapshot /dev/a /dev/b N 4294967304", "4294967304", "out-of-range"),
+        ("0 4096 snapshot /dev/s /dev/b N 8", "/dev/s", "device-too-small"),
+        ("0 4 snapshot /dev/a /dev/k N 8", "/dev/a", "misaligned-length"),
+        ("0 4096 snapshot-origin /dev/s", "/dev/s", "device-too-small"),
+        ("0 64 mirror core 1 1 2 /dev/a 0 /dev/b 0", "1", "out-of-range"),
+        ("0 64 mirror core 2 64 NOSYNC 2 /dev/a 0 /dev/b 0", "NOSYNC", "unknown-option"),
+        ("0 64 mirror core 1 64 10" + " /dev/a 0" * 10, "10", "out-of-range"),
+        ("0 64 mirror core 1 64 2 /dev/a 0 /dev/b 0 1 HANDLE_ERRORS", "HANDLE_ERRORS", "unknown-option"),
+        ("0 64 switch 1 0 0 /dev/a 0", "0", "out-of-range"),
+        ("0 64 switch 1 64 0 /dev/a 18446744073709551616", "18446744073709551616", "out-of-range"),
+        ("0 64 switch 1 64 0 /dev/a 0 x", "x", "argument-count"),
+        ("0 64 multipath 0 0 1025 1", "1025", "out-of-range"),
+        ("0 64 multipath 0 0 1 1025 round-robin 0 1 0 /dev/a", "1025", "out-of-range"),
+        ("0 64 multipath 0 0 1 1 round-robin 0 0 0", "0", "out-of-range"),
+        ("0 64 multipath 0 0 1 1 round-robin 0 1025 0", "1025", "out-of-range"),
+        ("0 64 multipath 0 0 1 1 round-robin 0 1 1025", "1025", "out-of-range"),
+        ("0 64 raid raid1 1 0 0", "0", "out-of-range"),
+        ("0 64 raid raid1 1 0 254" + " - -" * 254, "254", "out-of-range"),
+        ("0 60 cache /dev/a /dev/k /dev/c 64 0 smq 0", "/dev/c", "misaligned-length"),
+        ("0 64 cache /dev/a /dev/b /dev/c 64 4 a b c d smq 0", "4", "out-of-range"),
+        ("0 64 cache /dev/a /dev/b /dev/c 4194304 0 smq 0", "4194304", "out-of-range"),
+        ("0 64 cache /dev/a /dev/b /dev/c 18446744073709551680 0 smq 0", "18446744073709551680", "out-of-range"),
+        ("0 64 writecache s /dev/a /dev/b 256 0", "256", "out-of-range"),
+        ("0 64 writecache s /dev/a /dev/b 131072 0", "131072", "out-of-range"),
+        ("0 64 writecache s /dev/a /dev/b 4096 1", "1", "argument-count"),
+        ("0 64 era /dev/a /dev/b 4294967304", "4294967304", "out-of-range"),
+        ("0 4 era /dev/a /dev/k 8", "4", "misaligned-line"),
+        ("0 64 clone /dev/a /dev/b /dev/c 4", "4", "out-of-range"),
+        ("0 64 clone /dev/a /dev/b /dev/c 4194304", "4194304", "out-of-range"),
+        ("0 64 clone /dev/a /dev/b /dev/h 8", "8", "block-size"),
+        ("0 4096 clone /dev/a /dev/s /dev/c 8", "/dev/s", "device-too-small"),
+        ("0 17179869185 clone /dev/a /dev/b /dev/c 8", "8", "block-size"),
+        ("0 64 clone /dev/a /dev/b /dev/c 8 3 a b c", "3", "out-of-range"),
+        ("0 64 clone /dev/a /dev/b /dev/c 8 0 6 a b c d e f", "6", "out-of-range"),
+        ("0 64 crypt aes 00 0 /dev/a 0 1 sector_size:256", "sector_size:256", "out-of-range"),
+        ("0 64 crypt aes 00 0 /dev/a 0 1 sector_size:8192", "sector_size:8192", "out-of-range"),
+        ("0 64 crypt aes 0 0 /dev/a 0", "0", "bad-key"),
+        (f"0 8 verity 1 /dev/a /dev/b 256 4096 16 1 x {DIGEST} -", "256", "out-of-range"),
+        (f"0 8 verity 1 /dev/a /dev/b 131072 4096 1 1 x {DIGEST} -", "131072", "out-of-range"),
+        (f"0 8 verity 1 /dev/a /dev/b 4096 3000 1 1 x {DIGEST} -", "3000", "block-size"),
+        (f"0 8 verity 1 /dev/a /dev/b 4096 256 1 1 x {DIGEST} -", "256", "out-of-range"),
+        (f"0 8 verity 1 /dev/a /dev/b 4096 2147483648 1 1 x {DIGEST} -", "2147483648", "out-of-range"),
+        (f"0 8 verity 1 /dev/a /dev/k 512 512 8 1 x {DIGEST} -", "512", "block-size"),
+        (f"0 8 verity 1 /dev/a /dev/b 4096 4096 1 1 x {DIGEST} - 1", "1", "argument-count"),
+        (f"0 4096 verity 1 /dev/s /dev/b 4096 4096 512 1 x {DIGEST} -", "/dev/s", "device-too-small"),
+        ("0 8 integrity /dev/a 0 4 J 1 block_size:768", "block_size:768", "block-size"),
+        ("0 8 integrity /dev/a 0 4 J 1 block_size:256", "block_size:256", "out-of-range"),
+        ("0 8 integrity /dev/a x 4 J 0", "x", "not-a-number"),
+    ],
+)
+def test_bounds(text: str, marked: str, code: str) -> None:
+    assert [(mark, kind) for _, mark, kind in shown(text)] == [(marked, code)]
+    assert [finding.severity for finding in findings(text)] == [ERROR]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("linear /dev/a", "linear: takes 2 arguments (DEVICE OFFSET), not 1."),
+        ("striped 2", "striped: takes at least 2 arguments (#STRIPES CHUNK_SIZE DEVICE OFFSET...), not 1."),
+        ("unstriped 2", "unstriped: takes 5 arguments (#STRIPES CHUNK_SIZE STRIPE DEVICE OFFSET), not 1."),
+        ("delay /dev/a", "delay: takes 3 or 6 or 9 arguments"),
+        ("flakey /dev/a", "flakey: takes at least 4 arguments"),
+        ("dust /dev/a", "dust: takes 3 arguments"),
+        ("log-writes /dev/a", "log-writes: takes at least 2 arguments"),
+        ("snapshot /dev/a", "snapshot: takes at least 4 arguments"),
+        ("mirror core", "mirror: takes at least 2 arguments"),
+        ("mirror core 1 8 2 /dev/a", "mirror: 2 mirrors need 4 words, but 1 follow."),
+        ("switch 2 64 0 /dev/a", "switch: 2 paths need 4 words, but 1 follow."),
+        ("raid raid1 1 0 2 -", "raid: 2 raid devices need 4 words, but 1 follow."),
+        ("multipath 0 0 1 1 rr 0 2 1 /dev/a", "multipath: 2 paths with 1 arguments each need 4 words, but 1 follow."),
+        ("thin-pool /dev/a", "thin-pool: takes at least 4 arguments"),
+        ("thin /dev/a", "thin: takes 2 or 3 arguments"),
+        ("cache /dev/a", "cache: cache device is missing (METADATA CACHE ORIGIN"),
+        ("era /dev/a", "era: takes 3 arguments"),
+        ("clone /dev/a", "clone: takes at least 4 arguments"),
+        ("crypt aes", "crypt: takes at least 5 arguments"),
+        ("verity 1", "verity: takes at least 10 arguments"),
+        ("integrity /dev/a", "integrity: takes at least 5 arguments"),
+    ],
+)
+def test_count_messages(text: str, message: str) -> None:
+    (finding,) = findings(f"0 8 {text}")
+    assert finding.message.startswith(message)
+    assert finding.code == "argument-count"
+
+
+@pytest.mark.parametrize(
+    ("text", "marked"),
+    [
+        ("log-writes /dev/a /dev/ro", "/dev/ro"),
+        ("mirror disk 2 /dev/ro 8 2 /dev/a 0 /dev/b 0", "/dev/ro"),
+        ("thin-pool /dev/ro /dev/b 128 0", "/dev/ro"),
+        ("cache /dev/ro /dev/b /dev/c 64 0 smq 0", "/dev/ro"),
+        ("writecache s /dev/a /dev/ro 4096 0", "/dev/ro"),
+        ("era /dev/ro /dev/b 8", "/dev/ro"),
+        ("clone /dev/ro /dev/b /dev/c 8", "/dev/ro"),
+        ("integrity /dev/ro 0 4 J 0", "/dev/ro"),
+    ],
+)
+def test_read_only_devices_that_are_written(text: str, marked: str) -> None:
+    assert shown(f"0 8 {text}") == [(1, marked, "device-read-only")]
 
 
 def test_several_findings_in_order() -> None:

@@ -5,7 +5,7 @@ import os
 
 from dmctl import libdm
 from dmctl.cli import signals, stream
-from dmctl.cli.compat.common import device, for_all, options, show_info
+from dmctl.cli.compat.common import device, for_all, names_no_device, options, show_info
 from dmctl.cli.compat.run import Failed, report
 from dmctl.cli.compat.switches import CommandLineError, Request, atoi, parse_sector
 from dmctl.device import Device, list_devices
@@ -18,21 +18,64 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from dmctl.table import ConciseDevice
+
 
 def create(request: Request, operands: list[str], multiple: bool) -> None:
     """create NAME [TABLE_FILE]"""
     if request.has("concise"):
-        raise Failed("create --concise is not available yet.")
+        _create_concise(request, operands)
+        return
     if not operands:
         raise Failed("Please provide a name for the new device.")
+    lines = None if request.has("notable") else _lines(request, operands[1:])
+    _create(
+        request, operands[0], lines, request.texts.get("uuid"), request.numbers.get("minor"), request.has("readonly")
+    )
+
+
+def _create_concise(request: Request, operands: list[str]) -> None:
+    """Devices of one specification, one after the other; those before a mistake stay."""
+    from dmctl.table import ConciseFormatError, parse_concise
+
+    if any(request.has(option) for option in ("table", "minor", "uuid", "notable", "inactive")):
+        raise Failed("--concise is incompatible with --[no]table, --minor, --uuid and --inactive.")
+    if len(operands) > 1:
+        raise Failed("dmsetup create --concise takes at most one argument")
+    text = operands[0] if operands else "".join(_read_lines(0))
+    read_only = request.has("readonly")  # as in dmsetup, for the first device
+    try:
+        for planned in parse_concise(text):
+            flag = read_only or bool(planned.read_only)
+            _create(request, planned.name, _lines_of(planned), planned.uuid or None, planned.minor, flag)
+            read_only = False
+    except ConciseFormatError as error:
+        for message in error.messages[:-1]:
+            stream.error(message)
+        raise Failed(error.messages[-1]) from None
+
+
+def _lines_of(device: "ConciseDevice") -> "Iterator[Line]":
+    """The lines of its table, read when its name has been accepted."""
+    yield from device.table
+
+
+def _create(  # noqa: PLR0917 - what differs between the two forms of create
+    request: Request,
+    name: str,
+    lines: "Iterator[Line] | None",
+    uuid: str | None,
+    minor: int | None,
+    read_only: bool,
+) -> None:
     numbers = request.numbers
     with signals.Raised():
-        info = Device(operands[0], options=options(request)).create(
-            None if request.has("notable") else _lines(request, operands[1:]),
-            uuid=request.texts.get("uuid"),
-            read_only=request.has("readonly"),
+        info = Device(name, options=options(request)).create(
+            lines,
+            uuid=uuid,
+            read_only=read_only,
             major=numbers.get("major"),
-            minor=numbers.get("minor"),
+            minor=minor,
             uid=numbers.get("uid"),
             gid=numbers.get("gid"),
             mode=numbers.get("mode"),
@@ -214,3 +257,58 @@ def message(request: Request, operands: list[str], multiple: bool) -> None:
     response = target.message(sector, " ".join(words))
     if response is not None:
         stream.write(response if response == "" or response.endswith("\n") else response + "\n")
+
+
+def setgeometry(request: Request, operands: list[str], multiple: bool) -> None:
+    """setgeometry DEVICE CYLINDERS HEADS SECTORS START"""
+    if request.has("uuid") or request.has("major"):
+        target = device(request, [])
+    else:
+        target, operands = device(request, operands[:1]), operands[1:]
+    cylinders, heads, sectors, start = operands[:4]
+    target.set_geometry(cylinders, heads, sectors, start)
+
+
+def mangle(request: Request, operands: list[str], multiple: bool) -> None:
+    """mangle [DEVICE]: names as udev can have them (--manglename none: as they are meant)"""
+    if names_no_device(request, operands):
+        for_all(request, lambda entry: _mangle(request, entry.name, [entry.name]))
+    else:
+        _mangle(request, operands[0] if operands else None, operands)
+
+
+def _mangle(request: Request, name: str | None, operands: list[str]) -> None:
+    form = request.texts.get("manglename", "auto").lower()
+    with device(request, operands).task(dm.STATUS) as task:
+        task.run()
+        if not task.info().exists:
+            raise Failed("")
+        uuid = task.uuid()
+        name = name or task.name()
+        if form == "auto":
+            _refuse_twice_mangled(name, uuid)
+        mangled = form != "none"
+        new_name = task.other_form(uuid=False, mangled=mangled)
+        new_uuid = task.other_form(uuid=True, mangled=mangled)
+    if uuid != new_uuid:
+        stream.error(f"{name}: {uuid}: UUID in incorrect form. ")
+        raise Failed("Unable to change device UUID. The device must be deactivated first.")
+    if name == new_name:
+        stream.write(f"{name}: {uuid or '[no UUID]'}: name {'and UUID ' if uuid else ''}already in correct form\n")
+        return
+    stream.write(f"{name}: renaming to {new_name}\n")
+    with signals.Raised():
+        device(request, [name]).rename(new_name)
+
+
+def _refuse_twice_mangled(name: str, uuid: str) -> None:
+    twice = "\\x5cx"  # the backslash of \xNN, mangled itself
+    if twice in name:
+        raise Failed(
+            f'The name "{name}" seems to be mangled more than once. Manual intervention required to rename the device.'
+        )
+    if twice in uuid:
+        raise Failed(
+            f'The UUID "{uuid}" seems to be mangled more than once. '
+            "Manual intervention required to correct the device UUID."
+        )

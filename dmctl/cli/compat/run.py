@@ -96,6 +96,8 @@ def _run(request: Request, words: list[str]) -> bool:
         return _run_rounds(request, command, command, handler)
     if command.name == "splitname":
         request.counts.setdefault("columns", 1)
+    if command.name == "mangle":
+        libdm.set_name_mangling(libdm.MANGLING_NONE)
     _set_device_names(request)
     _set_up_udev(request, dev_dir)
     return _run_with_report(request, command, handler)
@@ -138,6 +140,8 @@ def _run_rounds(request: Request, command: Command, carried_out: Command, handle
         clock = Clock(request)
     while True:
         succeeded = _each_operand(request, carried_out, handler)
+        if request.concise_written:
+            stream.write("\n")
         if request.json:
             _print_json(request, command)
         elif request.columns:

@@ -4,20 +4,24 @@
 from dmctl import libdm
 from dmctl.cli import stream
 from dmctl.cli.compat.common import device, for_all, info_text, names_no_device, options
-from dmctl.cli.compat.run import Failed
+from dmctl.cli.compat.execute import Command
 from dmctl.cli.compat.switches import Request
-from dmctl.device import Device, list_devices
+from dmctl.device import Device, Info, list_devices
 from dmctl.errors import NotFoundError
+from dmctl.table import Line
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from dmctl.device import ListEntry
+
+    Read = Callable[..., tuple[list[Line], Info]]
 
 
 def ls(request: Request, operands: list[str], multiple: bool) -> None:
-    """ls [-o devno|blkdevname|devname] [--target TYPE]"""
-    if request.has("exec"):
-        raise Failed("--exec is not available yet.")
+    """ls [-o devno|blkdevname|devname] [--target TYPE] [--exec COMMAND]"""
+    command = _command_to_exec(request)
     if request.json:
         from dmctl.cli.output import list_entry
 
@@ -25,10 +29,15 @@ def ls(request: Request, operands: list[str], multiple: bool) -> None:
         for entry in list_devices(options(request)):
             if wanted is None or any(line.target == wanted for line in _of(request, entry).status()[0]):
                 request.gathered.append(list_entry(entry))
-    elif request.has("target"):
-        for_all(request, lambda entry: _list_if_target(request, entry))
+    elif request.has("target") or command:
+        for_all(request, lambda entry: _list_if_target(request, entry, command))
     else:
         for_all(request, lambda entry: _list(request, entry))
+
+
+def _command_to_exec(request: Request) -> Command | None:
+    text = request.texts.get("exec")
+    return Command(request, text) if text is not None else None
 
 
 def _of(request: Request, entry: "ListEntry") -> Device:
@@ -40,10 +49,15 @@ def _list(request: Request, entry: "ListEntry") -> None:
     stream.write(f"{entry.name}\t({_device_name(request, entry.devno) or f'{major}:{minor}'})\n")
 
 
-def _list_if_target(request: Request, entry: "ListEntry") -> None:
+def _list_if_target(request: Request, entry: "ListEntry", command: Command | None) -> None:
     lines, info = _of(request, entry).status()
-    if any(line.target == request.texts["target"] for line in lines):
+    wanted = request.texts.get("target")
+    if wanted is not None and not any(line.target == wanted for line in lines):
+        return
+    if command is None or request.verbosity:
         stream.write(f"{entry.name}\t({info.devno[0]}, {info.devno[1]})\n")
+    if command:
+        command.run(entry.name)
 
 
 def _device_name(request: Request, devno: tuple[int, int]) -> str | None:
@@ -105,46 +119,67 @@ def _show_deps(request: Request, target: Device, name: str, multiple: bool) -> N
 
 def status(request: Request, operands: list[str], multiple: bool) -> None:
     """status [DEVICE]"""
-    _lines_of_all(request, operands, multiple, table=False)
+    _lines_of_all(request, operands, multiple, Device.status)
+
+
+def measure(request: Request, operands: list[str], multiple: bool) -> None:
+    """measure [DEVICE]"""
+    _lines_of_all(request, operands, multiple, Device.measure)
 
 
 def table(request: Request, operands: list[str], multiple: bool) -> None:
     """table [DEVICE]"""
-    if request.has("concise"):
-        raise Failed("table --concise is not available yet.")
-    _lines_of_all(request, operands, multiple, table=True)
+    _lines_of_all(request, operands, multiple, Device.table)
 
 
-def _lines_of_all(request: Request, operands: list[str], multiple: bool, *, table: bool) -> None:
-    if request.has("exec"):
-        raise Failed("--exec is not available yet.")
+def _lines_of_all(request: Request, operands: list[str], multiple: bool, read: "Read") -> None:
+    command = _command_to_exec(request)
     if names_no_device(request, operands):
-        for_all(request, lambda entry: _show_lines(request, _of(request, entry), True, table=table))
+        for_all(request, lambda entry: _show_lines(request, _of(request, entry), True, read, command))
     else:
-        _show_lines(request, device(request, operands), multiple, table=table)
+        _show_lines(request, device(request, operands), multiple, read, command)
 
 
-def _show_lines(request: Request, target: Device, multiple: bool, *, table: bool) -> None:
-    lines, found = (target.table if table else target.status)(read_ahead=request.verbosity > 0)
-    if table and not request.has("showkeys"):
+def _show_lines(request: Request, target: Device, multiple: bool, read: "Read", command: Command | None) -> None:
+    lines, found = read(target, read_ahead=request.verbosity > 0)
+    if read is Device.table and not request.has("showkeys"):
         lines = [line.hide_keys() for line in lines]
     wanted = request.texts.get("target")
     if wanted is not None:
         lines = [line for line in lines if line.target == wanted]
+        if not lines:
+            return
+    name = target.name or found.name
     if request.json:
         from dmctl.cli.output import lines_object
 
-        if lines or wanted is None:
-            request.gathered.append(lines_object(found, lines, "params" if table else "status"))
-        return
-    if not lines and wanted is not None:
-        return
+        request.gathered.append(lines_object(found, lines, "params" if read is Device.table else "status"))
+    elif command is None or request.verbosity:
+        if read is Device.table and request.has("concise"):
+            _write_concise(request, name, found, lines)
+        else:
+            _write_lines(request, name, found, lines, multiple=multiple)
+    if command:
+        command.run(name)
+
+
+def _write_lines(request: Request, name: str, found: Info, lines: list[Line], *, multiple: bool) -> None:
     if request.verbosity:
         stream.write(info_text(found))
-    prefix = f"{target.name or found.name}: " if multiple and not request.verbosity else ""
+    prefix = f"{name}: " if multiple and not request.verbosity else ""
     for line in lines:
         stream.write(f"{prefix}{line.format()}\n")
     if not lines:  # a device without a table has an empty line
         stream.write(f"{prefix}\n")
     if request.verbosity and multiple:
         stream.write("\n")
+
+
+def _write_concise(request: Request, name: str, found: Info, lines: list[Line]) -> None:
+    """All devices on one line, which run() ends."""
+    from dmctl.table import ConciseDevice, Table
+
+    if request.concise_written:
+        stream.write(";")
+    request.concise_written = True
+    stream.write(ConciseDevice(name, found.uuid, found.devno[1], found.read_only, Table(lines)).format())

@@ -28,6 +28,7 @@ class Request:
 
     as_dmsetup: called under dmsetup's name, so nothing is printed that dmsetup would not print.
     json, debug: dmctl's own options. gathered: what a JSON answer consists of, until it is printed.
+    concise_written: whether a line of --concise has been begun.
     columns: the report that the command line asks for, once it is begun.
     cookie: number of the udev transaction to join, 0 for none. device_names: devno, blkdevname or devname.
     """
@@ -36,6 +37,7 @@ class Request:
         "as_dmsetup",
         "columns",
         "command",
+        "concise_written",
         "cookie",
         "counts",
         "debug",
@@ -65,6 +67,7 @@ class Request:
         self.operands: list[str] = []
         self.device_names = "devno"
         self.columns: Columns | None = None
+        self.concise_written = False
         self.gathered: list[dict[str, object]] = []
 
     def has(self, option: str) -> bool:
