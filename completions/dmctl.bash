@@ -4,7 +4,7 @@
 
 _dmctl() {
     local current=${COMP_WORDS[COMP_CWORD]} command='' options='' word
-    local commands='help create remove remove_all suspend resume load clear reload wipe_table rename message ls info deps status table wait mknodes target-version targets version check'
+    local commands='help create remove remove_all suspend resume load clear reload wipe_table rename measure message ls info deps status table wait mknodes mangle udevcreatecookie udevreleasecookie udevflags udevcomplete udevcomplete_all udevcookies target-version targets version setgeometry splitname check'
     COMPREPLY=()
     for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
         if [[ " $commands " == *" $word "* ]]; then
@@ -17,28 +17,38 @@ _dmctl() {
         return
     fi
     case $command in
-        help) options='--debug --help' ;;
-        create) options='--readonly --checks --gid --inactive --major --minor --mode --noopencount --notable --udevcookie --noudevrules --noudevsync --readahead --table --uid --uuid --verifyudev --addnodeonresume --addnodeoncreate --debug --help' ;;
-        remove) options='--checks --deferred --force --inactive --major --minor --noopencount --udevcookie --noudevrules --noudevsync --retry --uuid --verifyudev --debug --help' ;;
+        help) options='--columns --debug --help' ;;
+        create) options='--readonly --checks --concise --gid --inactive --major --minor --mode --noopencount --notable --udevcookie --noudevrules --noudevsync --readahead --table --uid --uuid --verifyudev --addnodeonresume --addnodeoncreate --debug --help' ;;
+        remove) options='--checks --deferred --select --force --inactive --major --minor --noopencount --udevcookie --noudevrules --noudevsync --retry --uuid --verifyudev --debug --help' ;;
         remove_all) options='--checks --deferred --force --inactive --noopencount --debug --help' ;;
-        suspend) options='--checks --inactive --major --minor --noflush --nolockfs --noopencount --uuid --debug --help' ;;
-        resume) options='--checks --inactive --major --minor --noflush --nolockfs --noopencount --udevcookie --noudevrules --noudevsync --readahead --uuid --verifyudev --addnodeonresume --addnodeoncreate --debug --help' ;;
+        suspend) options='--checks --select --inactive --major --minor --noflush --nolockfs --noopencount --uuid --debug --help' ;;
+        resume) options='--checks --select --inactive --major --minor --noflush --nolockfs --noopencount --udevcookie --noudevrules --noudevsync --readahead --uuid --verifyudev --addnodeonresume --addnodeoncreate --debug --help' ;;
         load) options='--readonly --checks --inactive --major --minor --noopencount --table --uuid --debug --help' ;;
-        clear) options='--checks --inactive --major --minor --noopencount --uuid --debug --help' ;;
+        clear) options='--checks --select --inactive --major --minor --noopencount --uuid --debug --help' ;;
         reload) options='--readonly --checks --inactive --major --minor --noopencount --table --uuid --debug --help' ;;
-        wipe_table) options='--readonly --checks --force --inactive --noflush --nolockfs --noopencount --udevcookie --noudevrules --noudevsync --verifyudev --debug --help' ;;
+        wipe_table) options='--readonly --checks --select --force --inactive --noflush --nolockfs --noopencount --udevcookie --noudevrules --noudevsync --verifyudev --debug --help' ;;
         rename) options='--checks --inactive --major --minor --noopencount --udevcookie --noudevrules --noudevsync --setuuid --uuid --verifyudev --debug --help' ;;
+        measure) options='--checks --select --inactive --major --minor --noopencount --target --uuid --debug --help' ;;
         message) options='--checks --inactive --major --minor --noopencount --uuid --debug --help' ;;
-        ls) options='--checks --options --target --json --debug --help' ;;
-        info) options='--checks --inactive --major --minor --noopencount --uuid --json --debug --help' ;;
-        deps) options='--checks --inactive --major --minor --noopencount --options --uuid --json --debug --help' ;;
-        status) options='--checks --inactive --major --minor --noflush --noopencount --target --uuid --json --debug --help' ;;
-        table) options='--checks --inactive --major --minor --noflush --noopencount --showkeys --target --uuid --json --debug --help' ;;
+        ls) options='--checks --exec --options --target --json --debug --help' ;;
+        info) options='--checks --columns --count --select --inactive --interval --major --minor --nameprefixes --noheadings --noopencount --options --rows --separator --sort --uuid --unquoted --json --debug --help' ;;
+        deps) options='--checks --select --inactive --major --minor --noopencount --options --uuid --json --debug --help' ;;
+        status) options='--checks --select --exec --inactive --major --minor --noflush --noopencount --target --uuid --json --debug --help' ;;
+        table) options='--checks --concise --select --exec --inactive --major --minor --noflush --noopencount --showkeys --target --uuid --json --debug --help' ;;
         wait) options='--checks --inactive --major --minor --noflush --noopencount --uuid --debug --help' ;;
         mknodes) options='--debug --help' ;;
+        mangle) options='--manglename --debug --help' ;;
+        udevcreatecookie) options='--debug --help' ;;
+        udevreleasecookie) options='--debug --help' ;;
+        udevflags) options='--debug --help' ;;
+        udevcomplete) options='--debug --help' ;;
+        udevcomplete_all) options='--yes --debug --help' ;;
+        udevcookies) options='--debug --help' ;;
         target-version) options='--json --debug --help' ;;
         targets) options='--checks --json --debug --help' ;;
         version) options='--json --debug --help' ;;
+        setgeometry) options='--debug --help' ;;
+        splitname) options='--nameprefixes --noheadings --options --rows --separator --unquoted --debug --help' ;;
         check) options='--table --json --debug --help' ;;
     esac
     if [[ $current == -* ]]; then
@@ -46,7 +56,7 @@ _dmctl() {
         return
     fi
     case $command in
-        remove|suspend|resume|load|clear|reload|wipe_table|rename|message|info|deps|status|table|wait|mknodes)
+        remove|suspend|resume|load|clear|reload|wipe_table|rename|measure|message|info|deps|status|table|wait|mknodes|mangle|setgeometry)
             while IFS= read -r word; do
                 [[ $word == "$current"* ]] && COMPREPLY+=("$(printf %q "$word")")
             done < <(dmctl ls 2>/dev/null | sed -n 's/\t(.*$//p')

@@ -11,11 +11,8 @@ from dmctl.cli.spec import COMMANDS, OPTIONS, VERBOSE_HELP, Command, Option
 
 _DATE = "November 20, 2026"
 
-# What the parser takes for dmsetup's sake, but no command can do yet; "" for all commands.
-_NOT_YET = {
-    "": "select concise exec tree columns",
-    "info": "options sort noheadings separator nameprefixes unquoted rows count interval",
-}
+# Options that the parser takes for dmsetup's sake, but no command can do yet.
+_NOT_YET = ("tree",)
 _GLOBAL_OPTIONS = ("help", "manglename", "verbose", "version")
 
 _HEAD = r""".\" SPDX-License-Identifier: LGPL-2.1-or-later
@@ -311,23 +308,14 @@ When standard output cannot be written, that is reported and the exit status is 
 .Pp
 These commands are not there yet:
 @MISSING@
-Nor are the report options of
-.Cm info
-.Pq Fl c , Fl o , Fl O ,
-.Cm ls Fl -tree ,
-.Fl -exec ,
-.Fl -select
-and the concise format of
-.Cm create
-and
-.Cm table .
+Nor is
+.Cm ls Fl -tree .
 """
 
 
 def options_of(command: Command) -> list[Option]:
     """The options of a command that work already, in the order of the table."""
-    missing = f"{_NOT_YET['']} {_NOT_YET.get(command.name, '')}".split()
-    wanted = [name for name in command.options.split() if name not in missing]
+    wanted = [name for name in command.options.split() if name not in _NOT_YET]
     return [option for option in OPTIONS if option.long in wanted]
 
 
