@@ -30,7 +30,7 @@ _dmctl() {
         rename) options='--checks --inactive --major --minor --noopencount --udevcookie --noudevrules --noudevsync --setuuid --uuid --verifyudev --debug --help' ;;
         measure) options='--checks --select --inactive --major --minor --noopencount --target --uuid --debug --help' ;;
         message) options='--checks --inactive --major --minor --noopencount --uuid --debug --help' ;;
-        ls) options='--checks --exec --options --target --json --debug --help' ;;
+        ls) options='--checks --exec --options --target --tree --json --debug --help' ;;
         info) options='--checks --columns --count --select --inactive --interval --major --minor --nameprefixes --noheadings --noopencount --options --rows --separator --sort --uuid --unquoted --json --debug --help' ;;
         deps) options='--checks --select --inactive --major --minor --noopencount --options --uuid --json --debug --help' ;;
         status) options='--checks --select --exec --inactive --major --minor --noflush --noopencount --target --uuid --json --debug --help' ;;

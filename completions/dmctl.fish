@@ -72,6 +72,7 @@ complete -c dmctl -n '__fish_seen_subcommand_from rename' -l setuuid -d 'set the
 complete -c dmctl -n '__fish_seen_subcommand_from measure ls status table' -l target -x -d 'only devices or lines of this target'
 complete -c dmctl -n '__fish_seen_subcommand_from ls status table' -l exec -x -d 'run a command for each device, its node\'s path as last argument'
 complete -c dmctl -n '__fish_seen_subcommand_from ls info deps splitname' -s o -l options -x -d 'what to show: fields, or how devices are named'
+complete -c dmctl -n '__fish_seen_subcommand_from ls' -l tree -d 'show the devices as a tree'
 complete -c dmctl -n '__fish_seen_subcommand_from ls info deps status table target-version targets version check' -l json -d 'print JSON'
 complete -c dmctl -n '__fish_seen_subcommand_from info' -l count -x -d 'repeat a report this often; 0 for ever'
 complete -c dmctl -n '__fish_seen_subcommand_from info' -l interval -x -d 'time between two reports'

@@ -124,6 +124,7 @@ struct dm_tree_node *dm_tree_find_node(struct dm_tree *tree, uint32_t major, uin
 struct dm_tree_node *dm_tree_next_child(void **handle, const struct dm_tree_node *parent, uint32_t inverted);
 int dm_tree_node_num_children(const struct dm_tree_node *node, uint32_t inverted);
 const char *dm_tree_node_get_name(const struct dm_tree_node *node);
+const char *dm_tree_node_get_uuid(const struct dm_tree_node *node);
 const struct dm_info *dm_tree_node_get_info(const struct dm_tree_node *node);
 
 struct dm_report;

@@ -11,8 +11,6 @@ from dmctl.cli.spec import COMMANDS, OPTIONS, VERBOSE_HELP, Command, Option
 
 _DATE = "November 20, 2026"
 
-# Options that the parser takes for dmsetup's sake, but no command can do yet.
-_NOT_YET = ("tree",)
 _GLOBAL_OPTIONS = ("help", "manglename", "verbose", "version")
 
 _HEAD = r""".\" SPDX-License-Identifier: LGPL-2.1-or-later
@@ -308,14 +306,12 @@ When standard output cannot be written, that is reported and the exit status is 
 .Pp
 These commands are not there yet:
 @MISSING@
-Nor is
-.Cm ls Fl -tree .
 """
 
 
 def options_of(command: Command) -> list[Option]:
     """The options of a command that work already, in the order of the table."""
-    wanted = [name for name in command.options.split() if name not in _NOT_YET]
+    wanted = command.options.split()
     return [option for option in OPTIONS if option.long in wanted]
 
 

@@ -34,23 +34,44 @@ class Tree:
     ) -> None:
         lib.dm_tree_free(self._tree)
 
-    def has(self, devno: tuple[int, int]) -> bool:
-        """Whether the device is in the tree."""
-        return bool(lib.dm_tree_find_node(self._tree, *devno))
-
-    def neighbours(self, devno: tuple[int, int], *, users: bool) -> list[tuple[str, tuple[int, int]]]:
-        """(name, number) of what a device of the tree uses, or of those that use it. What is not mapped has no name.
-
-        Among the users of a device without one is the root, with the number (0, 0).
-        """
+    def find(self, devno: tuple[int, int]) -> "Node | None":
+        """The device with this number."""
         node = lib.dm_tree_find_node(self._tree, *devno)
+        return Node(node) if node else None
+
+    def root(self) -> "Node":
+        """What the devices that nobody uses are children of; inverted, those that use nothing."""
+        return Node(lib.dm_tree_find_node(self._tree, 0, 0))
+
+    def children(self, node: "Node", *, inverted: bool) -> "list[Node]":
+        """The devices that one uses, in libdevmapper's order; inverted: those that use it, the root among them."""
         found = []
         handle = ffi.new("void **")
-        while child := lib.dm_tree_next_child(handle, node, users):
-            info: Any = lib.dm_tree_node_get_info(child)
-            found.append((libdm.to_text(lib.dm_tree_node_get_name(child)), (info.major, info.minor)))
+        while child := lib.dm_tree_next_child(handle, node.pointer, inverted):
+            found.append(Node(child))
         return found
 
-    def user_count(self, devno: tuple[int, int]) -> int:
-        """How many mapped devices use a device."""
-        return lib.dm_tree_node_num_children(lib.dm_tree_find_node(self._tree, *devno), 1)
+    def child_count(self, node: "Node", *, inverted: bool) -> int:
+        """How many children() there are, the root not counted."""
+        return lib.dm_tree_node_num_children(node.pointer, inverted)
+
+
+class Node:
+    """A device in a tree: name (None where it is not mapped), uuid, devno, and the state it was in.
+
+    exists: whether it is a mapped device. open_count is -1 where it was not asked for.
+    """
+
+    __slots__ = ("devno", "exists", "name", "open_count", "pointer", "read_only", "suspended", "uuid")
+
+    def __init__(self, pointer: "Any"):
+        self.pointer = pointer
+        name = lib.dm_tree_node_get_name(pointer)
+        self.name = libdm.to_text(name) if name else None
+        self.uuid = libdm.to_text(lib.dm_tree_node_get_uuid(pointer))
+        info = lib.dm_tree_node_get_info(pointer)
+        self.devno: tuple[int, int] = (info.major, info.minor)
+        self.exists = bool(info.exists)
+        self.suspended = bool(info.suspended)
+        self.read_only = bool(info.read_only)
+        self.open_count: int = info.open_count

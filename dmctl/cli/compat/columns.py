@@ -88,16 +88,10 @@ class Columns:
             device.options.apply(task)
             task.run()
             info = Info(task)
-            self._prepare(info)
             row = _Row(device, task, info, self._report.kinds, self._tree)
             selected = self._report.add(row.value, show=self._chosen is None)
         if selected and self._chosen is not None:
             self._chosen(info.name)
-
-    def _prepare(self, info: "Info") -> None:
-        major, minor = info.devno
-        if self._tree is not None and not self._tree.has(info.devno):
-            raise Failed(f"Cannot find node {major}:{minor}.")
 
     def add_name(self, name: str, subsystem: str) -> None:
         """Take a name without a device, as splitname does."""
@@ -121,6 +115,9 @@ class _Row:
         self._task = task
         self._info = info
         self._tree = tree
+        self._node = tree.find(info.devno) if tree else None
+        if tree and self._node is None:
+            raise Failed(f"Cannot find node {info.devno[0]}:{info.devno[1]}.")
         self._deps: list[tuple[int, int]] = []
         if kinds & report.DEPS:
             try:
@@ -172,13 +169,13 @@ class _Row:
         return split_lvm_name(self._info.name)[_NAME_FIELDS.index(field) - 1]
 
     def _relation(self, field: str) -> str | int:
-        assert self._tree is not None
+        assert self._tree is not None and self._node is not None
         if field == "device_ref_count":
-            return self._tree.user_count(self._info.devno)
-        found = self._tree.neighbours(self._info.devno, users=field != "devs_used")
+            return self._tree.child_count(self._node, inverted=True)
+        nodes = self._tree.children(self._node, inverted=field != "devs_used")
         if field == "devnos_using_dev":
-            return ",".join(f"{major}:{minor}" for _name, (major, minor) in found if major or minor)
-        return ",".join(name for name, _devno in found if name)
+            return ",".join(f"{node.devno[0]}:{node.devno[1]}" for node in nodes if node.devno != (0, 0))
+        return ",".join(node.name for node in nodes if node.name)
 
 
 def _attributes(info: "Info") -> str:

@@ -32,6 +32,7 @@ def run(program: str, words: list[str], *, as_dmsetup: bool) -> int:
         words = _take_own_options(request, words)
     libdm.on_log(_Log(request))
     libdm.want_kernel_reasons(not as_dmsetup)
+    _undo_locale_coercion()
     libdm.set_locale()
     try:
         failed = not _run(request, words)
@@ -43,6 +44,24 @@ def run(program: str, words: list[str], *, as_dmsetup: bool) -> int:
     finally:
         libdm.release()
     return 0 if request.has("help") or request.has("version") else int(failed)
+
+
+def _undo_locale_coercion() -> None:
+    """Take back the LC_CTYPE that Python sets for itself in the C locale (PEP 538).
+
+    It would change what tree lines are drawn with, and the environment of --exec.
+    """
+    if os.environ.get("LC_CTYPE") != "C.UTF-8" or os.environ.get("LC_ALL"):
+        return
+    try:
+        with open("/proc/self/environ", "rb") as environment:
+            before = [entry for entry in environment.read().split(b"\0") if entry.startswith(b"LC_CTYPE=")]
+    except OSError:
+        return
+    if not before:
+        del os.environ["LC_CTYPE"]
+    else:
+        os.environ["LC_CTYPE"] = os.fsdecode(before[0].partition(b"=")[2])
 
 
 def _take_own_options(request: Request, words: list[str]) -> list[str]:
@@ -175,8 +194,13 @@ def _find(request: Request) -> Command | None:
 
 
 def _set_device_names(request: Request) -> None:
-    """-o of commands that are no report: how devices are named. Prefixes are enough, in 1.02.185."""
-    if request.has("tree") or request.has("columns") or not request.has("options"):
+    """-o of commands that are no report: how devices are named, or drawn. Prefixes are enough, in 1.02.185."""
+    if request.has("tree"):
+        from dmctl.cli.compat.forest import Style
+
+        request.style = Style(request.texts.get("options", ""))
+        return
+    if request.has("columns") or not request.has("options"):
         return
     rest = request.texts["options"]
     while rest:
@@ -203,7 +227,7 @@ def _set_up_udev(request: Request, dev_dir: str) -> None:
 
 
 def _handler(request: Request, command: Command) -> "Handler | None":
-    if not command.handler or (command.name == "ls" and request.has("tree")):
+    if not command.handler:
         stream.error(f"{os.path.basename(request.program)}: this form of {command.name} is not available yet.")
         return None
     module, _, function = command.handler.partition(":")

@@ -31,6 +31,12 @@ def ls(request: Request, operands: list[str], multiple: bool) -> None:
                 request.gathered.append(list_entry(entry))
     elif request.has("target") or command:
         for_all(request, lambda entry: _list_if_target(request, entry, command))
+    elif request.has("tree"):
+        from dmctl.cli.compat.forest import draw
+
+        entries: list[ListEntry] = []
+        for_all(request, entries.append)
+        draw(request, entries)
     else:
         for_all(request, lambda entry: _list(request, entry))
 

@@ -10,6 +10,7 @@ from dmctl.libdm import task as dm
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from dmctl.cli.compat.columns import Columns
+    from dmctl.cli.compat.forest import Style
 
 _ATOI = ("areas", "gid", "groupid", "major", "minor", "regionid", "uid")
 _MANGLING = {"none": libdm.MANGLING_NONE, "auto": libdm.MANGLING_AUTO, "hex": libdm.MANGLING_HEX}
@@ -30,6 +31,7 @@ class Request:
     json, debug: dmctl's own options. gathered: what a JSON answer consists of, until it is printed.
     concise_written: whether a line of --concise has been begun.
     columns: the report that the command line asks for, once it is begun.
+    style: how ls --tree draws.
     cookie: number of the udev transaction to join, 0 for none. device_names: devno, blkdevname or devname.
     """
 
@@ -49,6 +51,7 @@ class Request:
         "own_dev_dir",
         "program",
         "read_ahead",
+        "style",
         "texts",
     )
 
@@ -68,6 +71,7 @@ class Request:
         self.device_names = "devno"
         self.columns: Columns | None = None
         self.concise_written = False
+        self.style: Style | None = None
         self.gathered: list[dict[str, object]] = []
 
     def has(self, option: str) -> bool:
