@@ -302,6 +302,13 @@ alone, prints its own help.
 When standard output cannot be written, that is reported and the exit status is 1.
 .It
 ^C while waiting for udev leaves no cookie behind.
+.It
+Without a running udevd the nodes are made by libdevmapper; dmsetup makes none unless
+.Fl -verifyudev
+or
+.Ev DM_DISABLE_UDEV
+asks for it.
+A udevd that ends while a command waits for it is not waited for any longer.
 .El
 .Pp
 These commands are not there yet:
