@@ -1,18 +1,11 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Findings: each with its line, column and code. Whether the kernel agrees is for tests/kernel/test_check.py."""
 
-import io
-import os
-from pathlib import Path
-
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from dmctl.check import ERROR, WARNING, DeviceFacts, Finding, check, device_facts, format_findings
+from dmctl.check import ERROR, WARNING, DeviceFacts, Finding, check, format_findings
+from dmctl.check.shapes import SHAPES
 from dmctl.table import Line, Table
-from dmctl.targets.block_shapes import verity_hash_blocks
-from dmctl.targets.shapes import SHAPES
 
 SIZE = 1 << 20
 DIGEST = "00" * 32
@@ -480,127 +473,3 @@ def test_format() -> None:
         "so its use is not checked.\n"
     )
     assert format_findings([], "x") == ""
-
-
-KEY = "c0ffee5eedc0ffee5eed"
-KEYS = [
-    KEY,
-    "1234567890123456",  # no letters
-    "secretpassphrase",
-    f"internal_hash:hmac(sha256):{KEY}",
-    f"sector_size:{KEY}",
-    f"block_size:{KEY}",
-    f":{KEY}",
-    f":{KEY}:user:key",
-    f"integrity:{KEY}",
-    f"7:{KEY}",
-]
-
-
-@given(
-    st.sampled_from(["crypt", "integrity"]),
-    st.lists(st.sampled_from([*KEYS, "aes", "0", "1", "2", "99", "/dev/a", "7:0", "-", "J", "4"]), max_size=9),
-)
-def test_no_key_in_a_message(target: str, words: list[str]) -> None:
-    table = Table([Line(0, 13, target, " ".join(words)), Line(13, 8, "zero")])
-    text = format_findings(check(table, device=DEVICES.get), "t")
-    for secret in (KEY, "1234567890123456", "secretpassphrase"):
-        assert secret not in text
-
-
-@given(st.lists(st.sampled_from(sorted(SHAPES)), min_size=1, max_size=1), st.data())
-def test_any_words_are_survived(targets: list[str], data: st.DataObject) -> None:
-    word = st.one_of(
-        st.sampled_from(["/dev/a", "/dev/k", "/dev/z", "0", "1", "2", "8", "64", "4096", "-", "P", "s", DIGEST]),
-        st.integers(0, 2**70).map(str),
-        st.text(max_size=5),
-    )
-    words = data.draw(st.lists(word, max_size=14))
-    check(Table([Line(0, 64, targets[0], " ".join(words))]), device=DEVICES.get)
-
-
-@pytest.mark.parametrize(
-    ("blocks", "hash_block", "digest", "expected"),
-    [
-        # By hand: 128 digests a block for sha256 in 4 KiB, 2 for sha256 in 64 bytes.
-        (1, 4096, 32, 0),
-        (2, 4096, 32, 1),
-        (128, 4096, 32, 1),
-        (129, 4096, 32, 2 + 1),
-        (128 * 128 + 1, 4096, 32, 129 + 2 + 1),
-        (5, 64, 32, 3 + 2 + 1),
-        (129, 4096, 20, 2 + 1),  # sha1 is padded to 32 bytes
-    ],
-)
-def test_verity_hash_blocks(blocks: int, hash_block: int, digest: int, expected: int) -> None:
-    assert verity_hash_blocks(blocks, hash_block, digest) == expected
-
-
-class TestDeviceFacts:
-    @pytest.mark.parametrize(
-        "name",
-        [
-            "0",
-            "64",
-            "x7",
-            "",
-            ":",
-            "7:",
-            "7:x",
-            "7:٣",
-            "/dev/no/such",
-            "0x",
-            "/dev/null",
-            "/nowhere",
-            "/",
-            "4096:0",
-            "8:1048576",
-            "y",
-            "0\0",
-        ],
-    )
-    def test_no_block_device(self, name: str) -> None:
-        assert device_facts(name) is None
-
-    def test_names_of_the_root_option(self) -> None:
-        assert device_facts("PARTUUID=0-1") == DeviceFacts(0)
-        assert device_facts("8:1:2:") == DeviceFacts(0)
-
-    def test_as_sysfs(self) -> None:
-        disks = [path for path in Path("/sys/dev/block").glob("*") if (path / "queue").exists()]
-        if not disks:
-            pytest.skip("no block devices here")
-        for disk in disks:
-            facts = device_facts(disk.name)
-            assert facts == DeviceFacts(
-                int((disk / "size").read_text()),
-                int((disk / "queue/logical_block_size").read_text()),
-                (disk / "ro").read_text() == "1\n",
-            )
-
-    @pytest.mark.parametrize(
-        ("name", "known"),
-        [("8:7", False), ("7:77", True), ("300:0", False), ("44:1", True), ("0x302", False), ("0x701", True)],
-    )
-    def test_number_without_a_device(self, monkeypatch: pytest.MonkeyPatch, name: str, known: bool) -> None:
-        """The kernel makes a loop device when it is opened, and loads a driver by the number."""
-        files = {
-            "/proc/devices": "Character devices:\n300 x\n\nBlock devices:\n  7 loop\n  8 sd\n",
-            f"/lib/modules/{os.uname().release}/modules.alias": "alias block-major-44-* ftl\n",
-        }
-
-        def fake_open(path: str, *args: object, **kwargs: object) -> io.StringIO:
-            if path in files:
-                return io.StringIO(files[path])
-            raise FileNotFoundError(path)
-
-        monkeypatch.setattr("dmctl.check.open", fake_open, raising=False)
-        monkeypatch.setattr("os.path.isdir", lambda path: True)
-        assert device_facts(name) == (DeviceFacts(0) if known else None)
-
-    def test_current_folder(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        (tmp_path / "file").touch()
-        os.symlink("/dev/null", tmp_path / "link")
-        monkeypatch.chdir(tmp_path)
-        assert device_facts("file") is None
-        assert device_facts("link") is None

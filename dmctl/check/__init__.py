@@ -2,7 +2,7 @@
 """What is wrong with a table, found before the kernel is asked.
 
 An "error" is what the kernel refuses for certain when the table is loaded or resumed: the rules of
-drivers/md/dm-table.c are here, those of the targets in dmctl.targets.shapes. A "warning" is legal, but hardly meant. No
+drivers/md/dm-table.c are here, those of the targets in dmctl.check.shapes. A "warning" is legal, but hardly meant. No
 finding is no promise.
 """
 
@@ -14,9 +14,9 @@ from collections.abc import Callable, Container, Iterable
 from dataclasses import dataclass
 
 from dmctl import units
+from dmctl.check.arguments import ERROR, SECTOR_BYTES, WARNING, Area, Arguments, DeviceFacts
+from dmctl.check.shapes import read_arguments
 from dmctl.table import Line, Table
-from dmctl.targets.arguments import ERROR, SECTOR_BYTES, WARNING, Area, Arguments, DeviceFacts
-from dmctl.targets.shapes import read_arguments
 
 __all__ = ["ERROR", "WARNING", "DeviceFacts", "Finding", "check", "device_facts", "format_findings"]
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 
-from dmctl.targets.arguments import SECTOR_BYTES, WARNING, Arguments, Word
+from dmctl.check.arguments import SECTOR_BYTES, WARNING, Arguments, Word
 
 PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 

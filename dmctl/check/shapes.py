@@ -12,9 +12,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from dmctl.check import block_shapes
+from dmctl.check.arguments import SECTOR_BYTES, UINT_MAX, WARNING, Arguments, DeviceFacts, Refused, Word
 from dmctl.table import Line
-from dmctl.targets import block_shapes
-from dmctl.targets.arguments import SECTOR_BYTES, UINT_MAX, WARNING, Arguments, DeviceFacts, Refused, Word
 
 Constructor = Callable[[Arguments], None]
 
