@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import NoReturn
 
+# Called by one of these, dmctl is that program and prints nothing else.
+DMSETUP_NAMES = ("dmsetup", "devmap_name")
 NATIVE_COMMANDS = ("check",)
 
 
@@ -26,7 +28,7 @@ def enter() -> "NoReturn":
 
 def main(argv: "Sequence[str]") -> int:
     """Run a command line (argv[0] is the name called by) and return its exit status."""
-    as_dmsetup = os.path.basename(argv[0]) == "dmsetup"
+    as_dmsetup = os.path.basename(argv[0]) in DMSETUP_NAMES
     debug = not as_dmsetup and "--debug" in argv
     try:
         status = _dispatch(argv[0], list(argv[1:]), as_dmsetup=as_dmsetup)

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Command lines that change nothing: the same answers from dmsetup and from dmctl on the same state."""
 
+import subprocess
+
 import pytest
 
 from compat.world import (
@@ -326,3 +328,15 @@ def test_same_answers(state, prefix, disk, dmsetup, dmctl, dmctl_as, tmp_path):
     finally:
         world.take_down()
     assert not different, "\n" + "\n".join(different)
+
+
+@pytest.mark.parametrize("words", ["254 0", "254:1", "0xfe:01", "254:9", "254", "", "a b", "254 0 1", "1:2:3"])
+def test_devmap_name(words, prefix, dmsetup, dmctl_as, tmp_path):
+    assert dmsetup("create", prefix + "a", "--table", "0 8 zero").status == 0
+    assert dmsetup("create", prefix + "b", "--table", "0 8 zero").status == 0
+    (tmp_path / "devmap_name").symlink_to("/sbin/dmsetup")
+    done = subprocess.run([tmp_path / "devmap_name", *words.split()], capture_output=True, check=False)
+    own = dmctl_as("devmap_name", *words.split())
+    assert (own.status, own.out) == (done.returncode, done.stdout)
+    assert own.err.partition(b"Usage:")[0] == done.stderr.partition(b"Usage:")[0]
+    assert dmsetup("remove", prefix + "a", prefix + "b").status == 0

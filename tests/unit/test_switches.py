@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from dmctl.cli.compat.switches import CommandLineError, Request, atoi, cookie_value, parse_sector
+from dmctl.cli.compat.switches import CommandLineError, Request, atoi, cookie_value, parse_sector, scan_numbers
 
 libc = ctypes.CDLL(None, use_errno=True)
 libc.strtoull.restype = ctypes.c_ulonglong
@@ -83,3 +83,15 @@ def test_mode(text):
     else:
         request.parse(words)
         assert request.numbers["mode"] == value
+
+
+@given(numbers, st.sampled_from([":", "", " :", ": "]), numbers)
+@example("254", ":", "3x")
+@example("0x", ":", "3")
+@example("0xfe", ":", "010")
+def test_major_and_minor(first, between, second):
+    text = f"{first}{between}{second}"
+    found = (ctypes.c_int * 2)()
+    count = libc.sscanf(text.encode(), b"%i:%i", ctypes.byref(found, 0), ctypes.byref(found, 4))
+    if "0x" not in text.lower():  # glibc takes "0x" without a digit for a 0 here, and the x with it
+        assert scan_numbers(text) == (tuple(found) if count == 2 else None)

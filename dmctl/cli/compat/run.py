@@ -97,7 +97,10 @@ def _run(request: Request, words: list[str]) -> bool:
         except DmctlError:
             stream.error("Invalid DM_DEV_DIR environment variable value.")
             return False
-    request.parse(words)
+    if os.path.basename(request.program) == "devmap_name":
+        request.parse_devmap_name(words)
+    else:
+        request.parse(words)
     if request.verbosity > 2:
         libdm.start_timestamps()
     if not request.as_dmsetup and request.has("help") and request.command in COMMANDS:
@@ -228,7 +231,7 @@ def _set_up_udev(request: Request, dev_dir: str) -> None:
 
 def _handler(request: Request, command: Command) -> "Handler | None":
     if not command.handler:
-        stream.error(f"{os.path.basename(request.program)}: this form of {command.name} is not available yet.")
+        stream.error(f"{os.path.basename(request.program)}: {command.name} is not available yet.")
         return None
     module, _, function = command.handler.partition(":")
     found: Handler = getattr(__import__(f"dmctl.cli.compat.{module}", fromlist=[function]), function)

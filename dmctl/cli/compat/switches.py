@@ -99,6 +99,20 @@ class Request:
         if self.operands:
             self.command = self.operands.pop(0)
 
+    def parse_devmap_name(self, words: list[str]) -> None:
+        """Take the words behind the name devmap_name, MAJOR MINOR or MAJOR:MINOR: info -c of that device's name."""
+        if len(words) == 2:
+            numbers = [atoi(word) for word in words]
+        elif len(words) == 1 and (scanned := scan_numbers(words[0])):
+            numbers = list(scanned)
+        else:
+            stream.error("Usage: devmap_name MAJOR MINOR | MAJOR:MINOR\n")
+            raise CommandLineError("")
+        self.numbers = dict(zip(("major", "minor"), numbers, strict=True))
+        self.texts = {"options": "name"}
+        self.counts = dict.fromkeys(("major", "minor", "options", "columns", "noheadings"), 1)
+        self.command = "info"
+
     def _take(self, option: str, value: str) -> None:
         self.counts[option] = self.counts.get(option, 0) + 1
         self.texts[option] = value
@@ -155,6 +169,34 @@ def _strtol(text: str, most: int) -> int:
         end += 1
     number = min(int(rest[:end] or "0"), most + negative)
     return -number if negative else number
+
+
+def scan_numbers(text: str) -> tuple[int, int] | None:
+    """sscanf(text, "%i:%i"): two numbers in any base of C with a colon between, whatever follows."""
+    first = _scan_any_base(text)
+    second = _scan_any_base(first[1][1:]) if first and first[1].startswith(":") else None
+    return (first[0], second[0]) if first and second else None
+
+
+def _scan_any_base(text: str) -> tuple[int, str] | None:
+    """A number as sscanf's %i takes it, in 32 bits, and what follows it."""
+    rest = text.lstrip(_BLANKS)
+    negative = rest.startswith("-")
+    if rest[:1] in ("+", "-"):
+        rest = rest[1:]
+    base, allowed = 10, "0123456789"
+    if rest[:2].lower() == "0x" and rest[2:3] in tuple("0123456789abcdefABCDEF"):
+        base, allowed, rest = 16, "0123456789abcdefABCDEF", rest[2:]
+    elif rest.startswith("0"):
+        base, allowed = 8, "01234567"
+    end = 0
+    while end < len(rest) and rest[end] in allowed:
+        end += 1
+    if not end:
+        return None
+    number = min(int(rest[:end], base), _LONG_MAX)
+    number = -number if negative else number
+    return (number + 0x80000000) % 0x100000000 - 0x80000000, rest[end:]
 
 
 def scan_unsigned(text: str) -> int | None:
