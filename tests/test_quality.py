@@ -44,6 +44,15 @@ def test_mypy() -> None:
     _passes(sys.executable, "-m", "mypy")
 
 
+def test_stub_of_the_native_module() -> None:
+    """The types that mypy believes in are those that the compiled module has."""
+    from dmctl._libdm import lib
+
+    stub = (ROOT / "dmctl/_libdm.pyi").read_text(encoding="utf-8")
+    protocol = stub.partition("class _Lib(Protocol):")[2].partition("\nclass ")[0]
+    assert set(re.findall(r"^    (?:def )?(\w+)[:(]", protocol, re.MULTILINE)) == set(dir(lib))
+
+
 def test_shellcheck() -> None:
     files = [path for path in _sources() if path.suffix in (".sh", ".bash") or _is_shell_script(path)]
     assert {"run", "init.sh", "demo.sh", "dmctl.bash"} <= {path.name for path in files}
