@@ -4,7 +4,7 @@
 
 _dmctl() {
     local current=${COMP_WORDS[COMP_CWORD]} command='' options='' word
-    local commands='help create remove remove_all suspend resume load clear reload wipe_table rename measure message ls info deps status table wait mknodes mangle udevcreatecookie udevreleasecookie udevflags udevcomplete udevcomplete_all udevcookies target-version targets version setgeometry splitname check'
+    local commands='help create remove remove_all suspend resume load clear reload wipe_table rename measure message ls info deps status table wait mknodes mangle udevcreatecookie udevreleasecookie udevflags udevcomplete udevcomplete_all udevcookies target-version targets version setgeometry splitname check install-links'
     COMPREPLY=()
     for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
         if [[ " $commands " == *" $word "* ]]; then
@@ -50,6 +50,7 @@ _dmctl() {
         setgeometry) options='--debug --help' ;;
         splitname) options='--nameprefixes --noheadings --options --rows --separator --unquoted --debug --help' ;;
         check) options='--table --json --debug --help' ;;
+        install-links) options='--debug --help' ;;
     esac
     if [[ $current == -* ]]; then
         mapfile -t COMPREPLY < <(compgen -W "$options" -- "$current")

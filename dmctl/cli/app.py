@@ -79,8 +79,10 @@ class _Ended(BaseException):
 def run(words: list[str]) -> int:
     """Run a native command line and return its exit status. What a command raises comes out as it is."""
     from dmctl.cli.check import check
+    from dmctl.cli.links import install_links
 
     app.command("check")(_native(check))
+    app.command("install-links")(_native(install_links))
     try:
         app(args=words, prog_name="dmctl")
     except SystemExit as end:

@@ -14,7 +14,10 @@ _HEAD = """# SPDX-License-Identifier: LGPL-2.1-or-later
 _DEVICES = r"dmctl ls 2>/dev/null | sed -n 's/\t(.*$//p'"
 
 # What the command table, which is dmsetup's, does not have.
-_NATIVE = (Command("check", (0, 1), 0, "", "[TABLE_FILE]", "Look for mistakes in a table.", "table", json=True),)
+_NATIVE = (
+    Command("check", (0, 1), 0, "", "[TABLE_FILE]", "Look for mistakes in a table.", "table", json=True),
+    Command("install-links", (1, 1), 0, "", "DIR", "Make links to dmctl by dmsetup's names."),
+)
 _DEBUG = Option("debug", "", "", "print the log and the trace of a failure")
 _HELP = Option("help", "", "", "explain the command")
 _JSON = Option("json", "", "", "print JSON")

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 # Called by one of these, dmctl is that program and prints nothing else.
 DMSETUP_NAMES = ("dmsetup", "devmap_name")
-NATIVE_COMMANDS = ("check",)
+NATIVE_COMMANDS = ("check", "install-links")
 
 
 def enter() -> "NoReturn":

@@ -97,6 +97,14 @@ The exit status is 0 without an error and 1 with one; warnings do not count.
 Takes
 .Fl -table ,
 .Fl -json .
+.It Cm install-links Ar DIR
+Make links to
+.Nm
+in a folder, by the names under which it is another program:
+.Xr dmsetup 8
+and
+.Nm devmap_name .
+Nothing else of that name is replaced.
 .El
 """
 
