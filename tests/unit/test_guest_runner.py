@@ -27,7 +27,8 @@ def needs_guest() -> None:
 
 def start(*args: str) -> "subprocess.Popen[bytes]":
     return subprocess.Popen(
-        [sys.executable, "-m", "guests", *args],
+        # Tests that run in the background of a shell inherit an ignored SIGINT, and so would what they start.
+        ["env", "--default-signal=INT", sys.executable, "-m", "guests", *args],
         env={**os.environ, "PYTHONPATH": str(TESTS)},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
