@@ -7,6 +7,7 @@ A Device names a device; it holds nothing open, and the device need not exist. E
 DeviceError with the kernel's reason when it refuses, and returns plain values. Sizes are 512-byte sectors.
 """
 
+import errno
 import os
 
 from dmctl import control
@@ -87,15 +88,13 @@ class Options:
 
 
 class ListEntry:
-    """A device in the kernel's list: name, devno (major, minor), event_nr and uuid (None where the kernel is older)."""
+    """A device in the kernel's list: name and devno (major, minor)."""
 
-    __slots__ = ("devno", "event_nr", "name", "uuid")
+    __slots__ = ("devno", "name")
 
-    def __init__(self, name: str, devno: tuple[int, int], event_nr: int | None, uuid: str | None):
+    def __init__(self, name: str, devno: tuple[int, int]):
         self.name = name
         self.devno = devno
-        self.event_nr = event_nr
-        self.uuid = uuid
 
 
 class Info:
@@ -124,7 +123,7 @@ class Info:
     def __init__(self, task: Task, *, read_ahead: bool = False):
         answer = task.info()
         if not answer.exists:
-            raise NotFoundError("Device does not exist.", verb="info")
+            raise NotFoundError("Device does not exist.", errno=errno.ENXIO, verb=task.verb, device=task.device)
         self.name = task.name()
         self.uuid = task.uuid()
         self.devno: tuple[int, int] = (answer.major, answer.minor)
@@ -429,7 +428,11 @@ class Suspended:
         self, kind: "type[BaseException] | None", value: BaseException | None, trace: "TracebackType | None"
     ) -> None:
         if self._held:
-            self._device.resume()
+            try:
+                self._device.resume()
+            except DeviceError:
+                self._held = False  # __del__ would do no better
+                raise
             self._held = False
 
     def __del__(self) -> None:
@@ -454,10 +457,7 @@ def list_devices(options: Options | None = None) -> list[ListEntry]:
         if options and options.checks:
             task.enable_checks()
         task.run()
-        return [
-            ListEntry(name, (os.major(number), os.minor(number)), event_nr, uuid)
-            for name, number, event_nr, uuid in task.names()
-        ]
+        return [ListEntry(name, (os.major(number), os.minor(number))) for name, number in task.names()]
 
 
 def remove_all(options: Options | None = None, *, deferred: bool = False) -> None:

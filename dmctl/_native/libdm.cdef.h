@@ -166,7 +166,6 @@ struct dmctl_record { int level; int errno_or_class; int line; const char *file;
 void dmctl_log_install(void);
 struct dmctl_record *dmctl_log_next(void);
 void dmctl_log_free(struct dmctl_record *record);
-int dmctl_names_event_nr(const struct dm_names *entry, uint32_t *event_nr, const char **uuid);
 int dmctl_cookie_settle(uint32_t cookie);
 int dmctl_cookie_wait_zero(uint32_t cookie, int milliseconds);
 int dmctl_cookie_destroy(uint32_t cookie);

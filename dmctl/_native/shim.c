@@ -74,31 +74,6 @@ void dmctl_log_free(struct dmctl_record *record)
 	free(record);
 }
 
-/* drivers/md/dm-ioctl.c list_devices(): event_nr and flags (bit 0: a uuid follows) at the next multiple of 8 behind
- * the name (ioctl 4.38), the uuid at the next multiple of 8 behind those (ioctl 4.45). */
-static const char *align8(const char *place)
-{
-	return (const char *) (((uintptr_t) place + 7) & ~(uintptr_t) 7);
-}
-
-int dmctl_names_event_nr(const struct dm_names *entry, uint32_t *event_nr, const char **uuid)
-{
-	const char *behind = align8(entry->name + strlen(entry->name) + 1);
-	char version[64];
-	unsigned major, minor;
-	uint32_t flags;
-
-	*uuid = NULL;
-	if (!dm_driver_version(version, sizeof(version)) || sscanf(version, "%u.%u", &major, &minor) != 2 ||
-	    major != 4 || minor < 38)
-		return 0;
-	memcpy(event_nr, behind, sizeof(*event_nr));
-	memcpy(&flags, behind + sizeof(*event_nr), sizeof(flags));
-	if (minor >= 45)
-		*uuid = flags & 1 ? align8(behind + 2 * sizeof(uint32_t)) : "";
-	return 1;
-}
-
 static int semaphore(uint32_t cookie)
 {
 	return semget((key_t) cookie, 1, 0);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What cffi cannot say about libdevmapper: a variadic log callback, name lists, a udev wait that a signal ends. */
+/* What cffi cannot say about libdevmapper: a variadic log callback, a udev wait that a signal ends. */
 #ifndef DMCTL_SHIM_H
 #define DMCTL_SHIM_H
 
@@ -22,9 +22,6 @@ void dmctl_log_install(void);
 /* The oldest line, taken off the queue, or NULL. */
 struct dmctl_record *dmctl_log_next(void);
 void dmctl_log_free(struct dmctl_record *record);
-
-/* What the kernel has put behind the name in a list entry, where it is new enough; 0 if there is no event counter. */
-int dmctl_names_event_nr(const struct dm_names *entry, uint32_t *event_nr, const char **uuid);
 
 /* A udev cookie is a SysV semaphore that begins at 1, one more for each task that udev has still to finish.
  * All return 0 or an errno. */

@@ -5,6 +5,7 @@ import functools
 from collections.abc import Callable
 
 import typer
+from typer.core import TyperCommand
 
 from dmctl import __version__
 from dmctl.cli import signals
@@ -37,6 +38,14 @@ def _main(
     pass
 
 
+class _AsItStands(TyperCommand):
+    """A command whose words go on as they stand, "--" and all."""
+
+    def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:  # type: ignore[override]
+        ctx.args = list(args)
+        return []
+
+
 def _register(command: Command) -> None:
     """Let typer know a dmsetup command; it is carried out by the compatible path, words untouched."""
 
@@ -47,8 +56,8 @@ def _register(command: Command) -> None:
 
     app.command(
         command.name,
+        cls=_AsItStands,
         help=command.summary,
-        rich_help_panel="dmsetup",
         add_help_option=False,
         context_settings={"ignore_unknown_options": True, "allow_extra_args": True, "help_option_names": []},
     )(carry_out)

@@ -23,7 +23,17 @@ def enter() -> "NoReturn":
     Without the interpreter's tidying up, which takes a fifth of a compatible command's time. main() has by then
     flushed the output and released libdevmapper.
     """
+    _fill_standard_descriptors()
     os._exit(main(sys.argv))
+
+
+def _fill_standard_descriptors() -> None:
+    """Open /dev/null where the caller has closed one: else the next file that is opened would be taken for it."""
+    for descriptor in range(3):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # the lowest free number is this one
 
 
 def main(argv: "Sequence[str]") -> int:
@@ -46,9 +56,10 @@ def main(argv: "Sequence[str]") -> int:
         return error.exit_status
     else:
         failure = stream.flush()
+        if isinstance(failure, BrokenPipeError):
+            return signals.die_of(signals.SIGPIPE)  # which the interpreter ignores, and other programs do not
         if failure and not as_dmsetup and status == ExitStatus.DONE:
-            if not isinstance(failure, BrokenPipeError):
-                stream.error(f"dmctl: cannot write to standard output: {failure.strerror}")
+            stream.error(f"dmctl: cannot write to standard output: {failure.strerror}")
             return ExitStatus.FAILED
         return status
     stream.flush()

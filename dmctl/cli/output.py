@@ -12,7 +12,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from dmctl.device import Info, ListEntry
+    from dmctl.device import Info
     from dmctl.table import Line
 
 _LISTS = {"targets": "targets", "target-version": "targets", "version": "versions"}
@@ -28,19 +28,13 @@ def document(command: str, rows: "Sequence[dict[str, object]]") -> str:
     return json.dumps(top, indent=2) + "\n"
 
 
-def list_entry(entry: "ListEntry") -> dict[str, object]:
-    """A device of ls."""
-    return {
-        "name": entry.name,
-        "uuid": entry.uuid,
-        "major": entry.devno[0],
-        "minor": entry.devno[1],
-        "event_nr": entry.event_nr,
-    }
-
-
 def _identity(info: "Info") -> dict[str, object]:
     return {"name": info.name, "uuid": info.uuid, "major": info.devno[0], "minor": info.devno[1]}
+
+
+def list_object(info: "Info") -> dict[str, object]:
+    """A device of ls."""
+    return {**_identity(info), "event_nr": info.event_nr}
 
 
 def info_object(info: "Info") -> dict[str, object]:

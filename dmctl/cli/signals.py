@@ -47,3 +47,4 @@ def die_of(number: int) -> int:
 
 
 SIGINT = int(_signal.SIGINT)
+SIGPIPE = int(_signal.SIGPIPE)

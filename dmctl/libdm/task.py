@@ -68,14 +68,15 @@ _VERBS = {
 class Task:
     """One device-mapper request: made, given its arguments, run, read. Setters are libdevmapper's dm_task_*.
 
+    device: its name, uuid or major:minor, whichever was set, for messages.
     Every setter and run() raise DeviceError. Use it in a `with`: the memory behind it is freed at the end.
     """
 
-    __slots__ = ("_device", "_task", "kind")
+    __slots__ = ("_task", "device", "kind")
 
     def __init__(self, kind: int):
         self.kind = kind
-        self._device = ""
+        self.device = ""
         self._task = lib.dm_task_create(kind)
         check(bool(self._task))
 
@@ -92,6 +93,11 @@ class Task:
         if self._task:
             lib.dm_task_destroy(self._task)
             self._task = ffi.NULL
+
+    @property
+    def verb(self) -> str:
+        """What is asked, in libdevmapper's word for it."""
+        return _VERBS.get(self.kind, "")
 
     def run(self) -> None:
         """Ask the kernel. DeviceError carries errno, verb, device and the kernel's own reason."""
@@ -114,11 +120,11 @@ class Task:
         reason = kernel.lines() if kernel else ()
         error = drain_log()
         # A create is three requests inside libdevmapper; its line names the one that failed.
-        verb = error.split(" ", 2)[1] if error.startswith("device-mapper: ") else _VERBS.get(self.kind, "")
-        text = error or f"device-mapper: {verb} ioctl on {self._device} failed: {os.strerror(number)}"
+        verb = error.split(" ", 2)[1] if error.startswith("device-mapper: ") else self.verb
+        text = error or f"device-mapper: {verb} ioctl on {self.device} failed: {os.strerror(number)}"
         # Nor does 1.02.185 let out the errno of a create's inner requests.
         number = number or _errno_in(text)
-        raise DeviceError(text, errno=number, verb=verb, device=self._device, reason=reason, logged=bool(error))
+        raise DeviceError(text, errno=number, verb=verb, device=self.device, reason=reason, logged=bool(error))
 
     def _log_timestamp(self) -> None:
         stamp = lib.dm_task_get_ioctl_timestamp(self._task)
@@ -128,11 +134,11 @@ class Task:
 
     def set_name(self, name: str) -> None:
         """The device's name, or the path of its node."""
-        self._device = name
+        self.device = name
         check(lib.dm_task_set_name(self._task, to_bytes(name)))
 
     def set_uuid(self, uuid: str) -> None:
-        self._device = self._device or uuid
+        self.device = self.device or uuid
         check(lib.dm_task_set_uuid(self._task, to_bytes(uuid)))
 
     def set_newname(self, name: str) -> None:
@@ -142,10 +148,12 @@ class Task:
         check(lib.dm_task_set_newuuid(self._task, to_bytes(uuid)))
 
     def set_major(self, major: int) -> None:
+        self.device = self.device or str(major)
         check(lib.dm_task_set_major(self._task, major))
 
     def set_minor(self, minor: int) -> None:
-        self._device = self._device or f"minor {minor}"
+        if self.device.isdecimal():
+            self.device += f":{minor}"
         check(lib.dm_task_set_minor(self._task, minor))
 
     def set_uid(self, uid: int) -> None:
@@ -277,21 +285,18 @@ class Task:
         check(bool(answer))
         return [answer.device[i] for i in range(answer.count)]
 
-    def names(self) -> "Iterator[tuple[str, int, int | None, str | None]]":
-        """(name, dev_t, event counter, uuid) of every device; counter and uuid None where the kernel is too old."""
+    def names(self) -> "Iterator[tuple[str, int]]":
+        """(name, dev_t) of every device.
+
+        The event counters and uuids that newer kernels put behind the names are out of reach: libdevmapper has moved
+        the ends of mangled names by now.
+        """
         entry = lib.dm_task_get_names(self._task)
         check(bool(entry))
         if not entry.dev:
             return
-        event_nr, uuid = ffi.new("uint32_t *"), ffi.new("const char **")
         while True:
-            counted = lib.dmctl_names_event_nr(entry, event_nr, uuid)
-            yield (
-                to_text(entry.name),
-                entry.dev,
-                event_nr[0] if counted else None,
-                to_text(uuid[0]) if uuid[0] else None,
-            )
+            yield to_text(entry.name), entry.dev
             if not entry.next:
                 return
             entry = ffi.cast("struct dm_names *", ffi.cast("char *", entry) + entry.next)

@@ -83,7 +83,8 @@ class _Log:
         if line.level > libdm.LEVEL_WARNING and self._request.verbosity < 2 and not self._request.debug:
             return
         text = f"{line.file}:{line.line}     {line.text}" if self._line_numbers else line.text
-        if line.to_stderr or (self._request.debug and line.level > libdm.LEVEL_WARNING):
+        own = self._request.json or (self._request.debug and line.level > libdm.LEVEL_WARNING)
+        if line.to_stderr or own:
             stream.error(text)
         else:
             stream.write(text + "\n")

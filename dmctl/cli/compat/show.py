@@ -6,7 +6,7 @@ from dmctl.cli import stream
 from dmctl.cli.compat.common import device, for_all, info_text, names_no_device, options
 from dmctl.cli.compat.execute import Command
 from dmctl.cli.compat.switches import Request
-from dmctl.device import Device, Info, list_devices
+from dmctl.device import Device, Info
 from dmctl.errors import NotFoundError
 from dmctl.table import Line
 
@@ -23,12 +23,7 @@ def ls(request: Request, operands: list[str], multiple: bool) -> None:
     """ls [-o devno|blkdevname|devname] [--target TYPE] [--exec COMMAND]"""
     command = _command_to_exec(request)
     if request.json:
-        from dmctl.cli.output import list_entry
-
-        wanted = request.texts.get("target")
-        for entry in list_devices(options(request)):
-            if wanted is None or any(line.target == wanted for line in _of(request, entry).status()[0]):
-                request.gathered.append(list_entry(entry))
+        for_all(request, lambda entry: _gather(request, entry))
     elif request.has("target") or command:
         for_all(request, lambda entry: _list_if_target(request, entry, command))
     elif request.has("tree"):
@@ -53,6 +48,15 @@ def _of(request: Request, entry: "ListEntry") -> Device:
 def _list(request: Request, entry: "ListEntry") -> None:
     major, minor = entry.devno
     stream.write(f"{entry.name}\t({_device_name(request, entry.devno) or f'{major}:{minor}'})\n")
+
+
+def _gather(request: Request, entry: "ListEntry") -> None:
+    from dmctl.cli.output import list_object
+
+    wanted = request.texts.get("target")
+    lines, info = _of(request, entry).status() if wanted is not None else ([], _of(request, entry).info())
+    if wanted is None or any(line.target == wanted for line in lines):
+        request.gathered.append(list_object(info))
 
 
 def _list_if_target(request: Request, entry: "ListEntry", command: Command | None) -> None:
