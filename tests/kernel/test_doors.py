@@ -69,9 +69,6 @@ LINES = {
     "status": (STACK, ["status", "status --target error", "status -v {p}b", "status --json {p}b {p}zz"]),
     "table": (STACK, ["table", "table {p}c {p}a", "table --showkeys", "table --inactive --json"]),
     "wait": (ONE, ["wait {p}a 5", "wait {p}zz", "wait", "wait -v {p}a 5"]),
-    "measure": (STACK, ["measure", "measure {p}b", "measure --json"]),
-    "mangle": (STACK, ["mangle", "mangle --manglename none {p}a", "mangle {p}zz"]),
-    "setgeometry": (ONE, ["setgeometry {p}a 2 4 8 0", "setgeometry {p}a"]),
     "mknodes": (BARE, ["mknodes {p}zz", "mknodes --json", "mknodes {p}n", "mknodes"]),
     "target-version": ([], ["target-version linear striped", "target-version frob", "target-version --json linear"]),
     "targets": ([], ["targets", "targets --json", "targets --checks", "targets x"]),
@@ -82,6 +79,9 @@ LINES = {
     "udevcomplete": ([], ["udevcomplete 0x00650000", "udevcomplete 0xd4d1234", "udevcomplete frob"]),
     "udevcomplete_all": ([], ["udevcomplete_all -y", "udevcomplete_all -y 5", "udevcomplete_all 1 2"]),
     "udevcookies": ([], ["udevcookies", "udevcookies x"]),
+    "measure": (TWO, ["measure", "measure {p}b {p}zz"]),
+    "mangle": (ONE, ["mangle {p}a", "mangle --manglename frob", "mangle {p}zz"]),
+    "setgeometry": (ONE, ["setgeometry {p}a 1 2 3 0", "setgeometry {p}a 1 2 3", "setgeometry {p}a -- -1 2 3 0"]),
     "version": ([], ["version", "version --json", "version -v", "version -- x"]),
 }
 # Those that change nothing, so that a door's lines follow each other in one process.

@@ -5,7 +5,7 @@ import os
 import sys
 import time
 
-from dmctl.cli import stream
+from dmctl.cli import signals, stream
 from dmctl.cli.compat.run import Failed
 from dmctl.cli.compat.switches import Request, cookie_value, scan_unsigned
 from dmctl.errors import DmctlError
@@ -44,7 +44,8 @@ def release(request: Request, operands: list[str], multiple: bool) -> None:
     cookie = _cookie(operands[0]) if operands else request.cookie
     if not cookie:
         raise Failed("No udev transaction cookie given.")
-    udev.release(cookie)
+    with signals.Raised():
+        udev.release(cookie)
 
 
 def flags(request: Request, operands: list[str], multiple: bool) -> None:
