@@ -31,7 +31,7 @@ class Options:
 
     no_open_count, inactive, checks, no_flush, skip_lockfs: the dm_task flags of these names.
     cookie: number of a udev transaction that somebody else waits for, 0 for one of our own per request.
-    no_udev_rules: udev leaves the device alone, libdevmapper makes the node.
+    no_udev_rules: udev leaves the device alone; libdevmapper makes the node only with library_fallback.
     library_fallback: libdevmapper makes a node that udev has failed to make (dmsetup's --verifyudev).
     """
 
