@@ -54,7 +54,7 @@ complete -c dmctl -n '__fish_seen_subcommand_from create' -s M -l mode -x -d 'pe
 complete -c dmctl -n '__fish_seen_subcommand_from create remove remove_all suspend resume load clear reload wipe_table rename measure message info deps status table wait' -l noopencount -d 'do not ask for the open count'
 complete -c dmctl -n '__fish_seen_subcommand_from create' -s n -l notable -d 'make the device without a table'
 complete -c dmctl -n '__fish_seen_subcommand_from create remove resume wipe_table rename' -l udevcookie -x -d 'make the request part of a udev transaction'
-complete -c dmctl -n '__fish_seen_subcommand_from create remove resume wipe_table rename' -l noudevrules -d 'let libdevmapper instead of udev make the node'
+complete -c dmctl -n '__fish_seen_subcommand_from create remove resume wipe_table rename' -l noudevrules -d 'have udev leave the device alone; the node is made only with --verifyudev'
 complete -c dmctl -n '__fish_seen_subcommand_from create remove resume wipe_table rename' -l noudevsync -d 'do not wait for udev'
 complete -c dmctl -n '__fish_seen_subcommand_from create resume' -l readahead -x -d 'read-ahead: [+]SECTORS, auto or none'
 complete -c dmctl -n '__fish_seen_subcommand_from create load reload check' -l table -x -d 'the table itself, lines separated by newlines'

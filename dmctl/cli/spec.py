@@ -69,7 +69,7 @@ OPTIONS = [
         ("notimesuffix", "", "", "print times without their unit"),
         ("udevcookie", "", "COOKIE", "make the request part of a udev transaction"),
         ("nomonitor", "", "", "do not start the file map monitor"),
-        ("noudevrules", "", "", "let libdevmapper instead of udev make the node"),
+        ("noudevrules", "", "", "have udev leave the device alone; the node is made only with --verifyudev"),
         ("noudevsync", "", "", "do not wait for udev"),
         ("options", "o", "LIST", "what to show: fields, or how devices are named"),
         ("precise", "", "", "count nanoseconds instead of milliseconds"),

@@ -27,7 +27,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default="uml",
         help="where tests marked `kernel` run: a user-mode Linux guest (default), this machine (as root), nowhere",
     )
-    group.addoption("--guest-timeout", type=float, default=900.0, metavar="S", help="kill the guest after S seconds")
+    group.addoption("--guest-timeout", type=float, default=1500.0, metavar="S", help="kill the guest after S seconds")
     group.addoption("--guest-results", type=Path, metavar="DIR", help="keep the guest's console, output and dmesg")
 
 
