@@ -252,9 +252,9 @@ removes it; with an inactive table,
 finishes the work.
 .It kill -9 while it waits for udev
 The device stays with its table live, and the cookie stays too.
-.Ql dmsetup udevcookies
+.Ql dmctl udevcookies
 lists cookies, and
-.Ql dmsetup udevcomplete_all 1
+.Ql dmctl udevcomplete_all 1
 removes those that are more than a minute old.
 .It Any signal between suspend and resume
 A device that was suspended stays suspended, and whoever writes to it waits.

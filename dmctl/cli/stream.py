@@ -6,7 +6,7 @@ import sys
 
 
 def write(text: str) -> None:
-    """Print to standard output, buffered as the C library would. OutputError comes from flush()."""
+    """Print to standard output, buffered as the C library would. What goes wrong is kept for flush()."""
     if sys.stdout is not None:
         try:
             sys.stdout.buffer.write(os.fsencode(text))
