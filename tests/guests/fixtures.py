@@ -105,17 +105,21 @@ def prefix() -> str:
 def disk(tmp_path: Path) -> Iterator[Callable[..., Disk]]:
     """disk(size_bytes, *, sector_size=512, read_only=False): a loop device over a new sparse file, freed at the end."""
     disks: list[Disk] = []
+    files: list[Path] = []
 
     def make(size_bytes: int, *, sector_size: int = 512, read_only: bool = False) -> Disk:
         backing = tmp_path / f"disk{len(disks)}"
         with backing.open("xb") as file:
             file.truncate(size_bytes)
+        files.append(backing)
         disks.append(attach(backing, sector_size=sector_size, read_only=read_only))
         return disks[-1]
 
     yield make
     for made in disks:
         detach(made)
+    for backing in files:  # pytest keeps its folders, and the guest's tmpfs is small
+        backing.unlink()
 
 
 @pytest.fixture
