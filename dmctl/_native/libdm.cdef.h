@@ -152,15 +152,105 @@ int dm_report_set_output_field_name_prefix(struct dm_report *rh, const char *rep
 void dm_report_free(struct dm_report *rh);
 int dm_report_field_string(struct dm_report *rh, struct dm_report_field *field, const char *const *data);
 int dm_report_field_int32(struct dm_report *rh, struct dm_report_field *field, const int32_t *data);
-int dm_report_field_uint32(struct dm_report *rh, struct dm_report_field *field, const uint32_t *data);
+int dm_report_field_uint64(struct dm_report *rh, struct dm_report_field *field, const uint64_t *data);
+
+struct dm_stats;
+struct dm_histogram;
+#define DM_STATS_REGIONS_ALL ...
+#define DM_STATS_REGION_CURRENT ...
+#define DM_STATS_AREA_CURRENT ...
+#define DM_STATS_WALK_AREA ...
+#define DM_STATS_WALK_REGION ...
+#define DM_STATS_WALK_GROUP ...
+#define DM_STATS_WALK_ALL ...
+#define DM_STATS_WALK_SKIP_SINGLE_AREA ...
+#define DM_HISTOGRAM_SUFFIX ...
+#define DM_HISTOGRAM_VALUES ...
+#define DM_HISTOGRAM_PERCENT ...
+#define DM_HISTOGRAM_BOUNDS_LOWER ...
+#define DM_HISTOGRAM_BOUNDS_RANGE ...
+typedef enum { DM_SIZE_UNIT, ... } dm_size_suffix_t;
+typedef enum { DM_FILEMAPD_FOLLOW_INODE, DM_FILEMAPD_FOLLOW_PATH, DM_FILEMAPD_FOLLOW_NONE } dm_filemapd_mode_t;
+typedef enum {
+	DM_STATS_OBJECT_TYPE_NONE, DM_STATS_OBJECT_TYPE_AREA, DM_STATS_OBJECT_TYPE_REGION, DM_STATS_OBJECT_TYPE_GROUP
+} dm_stats_obj_type_t;
+typedef enum { DM_STATS_NR_COUNTERS, ... } dm_stats_counter_t;
+struct dm_stats *dm_stats_create(const char *program_id);
+void dm_stats_destroy(struct dm_stats *dms);
+int dm_stats_bind_devno(struct dm_stats *dms, int major, int minor);
+int dm_stats_bind_name(struct dm_stats *dms, const char *name);
+int dm_stats_bind_uuid(struct dm_stats *dms, const char *uuid);
+int dm_stats_bind_from_fd(struct dm_stats *dms, int fd);
+int dm_stats_set_program_id(struct dm_stats *dms, int allow_empty, const char *program_id);
+int dm_stats_driver_supports_precise(void);
+int dm_stats_list(struct dm_stats *dms, const char *program_id);
+int dm_stats_populate(struct dm_stats *dms, const char *program_id, uint64_t region_id);
+int dm_stats_create_region(struct dm_stats *dms, uint64_t *region_id, uint64_t start, uint64_t len, int64_t step,
+			   int precise, struct dm_histogram *bounds, const char *program_id, const char *user_data);
+int dm_stats_delete_region(struct dm_stats *dms, uint64_t region_id);
+int dm_stats_clear_region(struct dm_stats *dms, uint64_t region_id);
+char *dm_stats_print_region(struct dm_stats *dms, uint64_t region_id, unsigned start_line, unsigned num_lines,
+			    unsigned clear);
+void dm_stats_buffer_destroy(struct dm_stats *dms, char *buffer);
+uint64_t dm_stats_get_nr_regions(const struct dm_stats *dms);
+uint64_t dm_stats_get_nr_groups(const struct dm_stats *dms);
+int dm_stats_region_present(const struct dm_stats *dms, uint64_t region_id);
+int dm_stats_group_present(const struct dm_stats *dms, uint64_t group_id);
+int dm_stats_get_region_nr_histogram_bins(const struct dm_stats *dms, uint64_t region_id);
+uint64_t dm_stats_get_region_nr_areas(const struct dm_stats *dms, uint64_t region_id);
+int dm_stats_walk_init(struct dm_stats *dms, uint64_t flags);
+void dm_stats_walk_start(struct dm_stats *dms);
+void dm_stats_walk_next(struct dm_stats *dms);
+void dm_stats_walk_next_region(struct dm_stats *dms);
+int dm_stats_walk_end(struct dm_stats *dms);
+dm_stats_obj_type_t dm_stats_current_object_type(const struct dm_stats *dms);
+uint64_t dm_stats_get_current_region(const struct dm_stats *dms);
+uint64_t dm_stats_get_current_area(const struct dm_stats *dms);
+int dm_stats_get_current_region_start(const struct dm_stats *dms, uint64_t *start);
+int dm_stats_get_current_region_len(const struct dm_stats *dms, uint64_t *len);
+int dm_stats_get_current_area_start(const struct dm_stats *dms, uint64_t *start);
+int dm_stats_get_current_area_offset(const struct dm_stats *dms, uint64_t *offset);
+int dm_stats_get_current_area_len(const struct dm_stats *dms, uint64_t *len);
+const char *dm_stats_get_current_region_program_id(const struct dm_stats *dms);
+const char *dm_stats_get_current_region_aux_data(const struct dm_stats *dms);
+int dm_stats_get_current_region_precise_timestamps(const struct dm_stats *dms);
+const char *dm_stats_get_alias(const struct dm_stats *dms, uint64_t id);
+uint64_t dm_stats_get_group_id(const struct dm_stats *dms, uint64_t region_id);
+int dm_stats_get_group_descriptor(const struct dm_stats *dms, uint64_t group_id, char **buf);
+int dm_stats_create_group(struct dm_stats *dms, const char *group, const char *alias, uint64_t *group_id);
+int dm_stats_delete_group(struct dm_stats *dms, uint64_t group_id, int remove_regions);
+uint64_t *dm_stats_create_regions_from_fd(struct dm_stats *dms, int fd, int group, int precise,
+					  struct dm_histogram *bounds, const char *alias);
+uint64_t *dm_stats_update_regions_from_fd(struct dm_stats *dms, int fd, uint64_t group_id);
+dm_filemapd_mode_t dm_filemapd_mode_from_string(const char *mode_str);
+void dm_stats_set_sampling_interval_ns(struct dm_stats *dms, uint64_t interval_ns);
+uint64_t dm_stats_get_counter(const struct dm_stats *dms, dm_stats_counter_t counter, uint64_t region_id,
+			      uint64_t area_id);
+int dm_stats_get_metric(const struct dm_stats *dms, int metric, uint64_t region_id, uint64_t area_id, double *value);
+int dm_stats_get_utilization(const struct dm_stats *dms, int32_t *util, uint64_t region_id, uint64_t area_id);
+float dm_percent_to_round_float(int32_t percent, unsigned digits);
+struct dm_histogram *dm_stats_get_histogram(const struct dm_stats *dms, uint64_t region_id, uint64_t area_id);
+struct dm_histogram *dm_histogram_bounds_from_string(const char *bounds_str);
+void dm_histogram_bounds_destroy(struct dm_histogram *bounds);
+uint64_t dm_histogram_get_bin_lower(const struct dm_histogram *dmh, int bin);
+uint64_t dm_histogram_get_bin_upper(const struct dm_histogram *dmh, int bin);
+const char *dm_histogram_to_string(const struct dm_histogram *dmh, int bin, int width, int flags);
+struct dm_pool *dm_pool_create(const char *name, size_t chunk_hint);
+void dm_pool_destroy(struct dm_pool *p);
+uint64_t dm_units_to_factor(const char *units, char *unit_type, int strict, const char **endptr);
+const char *dm_size_to_string(struct dm_pool *mem, uint64_t size, char unit_type, int use_si_units,
+			      uint64_t unit_factor, int include_suffix, dm_size_suffix_t suffix_type);
 
 /* shim.h */
 enum {
-	DMCTL_REPORT_TASK, DMCTL_REPORT_INFO, DMCTL_REPORT_DEPS, DMCTL_REPORT_TREE, DMCTL_REPORT_NAME, ...
+	DMCTL_REPORT_TASK, DMCTL_REPORT_INFO, DMCTL_REPORT_DEPS, DMCTL_REPORT_TREE, DMCTL_REPORT_NAME,
+	DMCTL_REPORT_STATS, DMCTL_REPORT_REGION, ...
 };
 extern const struct dm_report_field_type dmctl_report_fields[];
 extern const struct dm_report_object_type dmctl_report_types[];
-extern "Python+C" int dmctl_report_value(struct dm_report *report, struct dm_report_field *field, int number);
+extern "Python+C" int dmctl_report_value(struct dm_report *report, struct dm_pool *pool, struct dm_report_field *field,
+					 int number);
+int dmctl_report_set(struct dm_pool *pool, struct dm_report_field *field, const char *text, uint64_t sort_value);
 /* shim.h */
 struct dmctl_record { int level; int errno_or_class; int line; const char *file; char *text; ...; };
 void dmctl_log_install(void);

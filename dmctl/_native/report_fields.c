@@ -5,6 +5,7 @@
 
 #define TEXT DM_REPORT_FIELD_TYPE_STRING
 #define NUMBER DM_REPORT_FIELD_TYPE_NUMBER
+#define SIZE DM_REPORT_FIELD_TYPE_SIZE
 
 static int report_value(struct dm_report *report, struct dm_pool *pool, struct dm_report_field *field,
 			const void *data, void *unused);
@@ -51,6 +52,58 @@ const struct dm_report_field_type dmctl_report_fields[] = {
 	FIELD(NAME, TEXT, "VG", 4, "vg_name", "Volume group of an LVM device.")
 	FIELD(NAME, TEXT, "LV", 4, "lv_name", "Logical volume of an LVM device.")
 	FIELD(NAME, TEXT, "LVLayer", 7, "lv_layer", "Layer of an LVM device.")
+	FIELD(STATS, NUMBER, "#Reads", 6, "read_count", "Reads that have ended.")
+	FIELD(STATS, NUMBER, "#RdMrgs", 7, "reads_merged_count", "Reads that were merged with another.")
+	FIELD(STATS, NUMBER, "#RdSectors", 10, "read_sector_count", "Sectors read.")
+	FIELD(STATS, NUMBER, "AccRdTime", 11, "read_time", "Time that all reads took, added up, in nanoseconds.")
+	FIELD(STATS, NUMBER, "#Writes", 7, "write_count", "Writes that have ended.")
+	FIELD(STATS, NUMBER, "#WrMrgs", 7, "writes_merged_count", "Writes that were merged with another.")
+	FIELD(STATS, NUMBER, "#WrSectors", 10, "write_sector_count", "Sectors written.")
+	FIELD(STATS, NUMBER, "AccWrTime", 11, "write_time", "Time that all writes took, added up, in nanoseconds.")
+	FIELD(STATS, NUMBER, "#InProg", 7, "in_progress_count", "Requests that are under way.")
+	FIELD(STATS, NUMBER, "IoTicks", 7, "io_ticks", "Nanoseconds in which any request was under way.")
+	FIELD(STATS, NUMBER, "QueueTicks", 10, "queue_ticks", "The same, weighted by the number of requests.")
+	FIELD(STATS, NUMBER, "RdTicks", 7, "read_ticks", "Nanoseconds in which a read was under way.")
+	FIELD(STATS, NUMBER, "WrTicks", 7, "write_ticks", "Nanoseconds in which a write was under way.")
+	FIELD(STATS, NUMBER, "RMrg/s", 6, "reads_merged_per_sec", "Reads merged a second.")
+	FIELD(STATS, NUMBER, "WMrg/s", 6, "writes_merged_per_sec", "Writes merged a second.")
+	FIELD(STATS, NUMBER, "R/s", 3, "reads_per_sec", "Reads a second.")
+	FIELD(STATS, NUMBER, "W/s", 3, "writes_per_sec", "Writes a second.")
+	FIELD(STATS, NUMBER, "RSz/s", 5, "read_size_per_sec", "Amount read a second.")
+	FIELD(STATS, NUMBER, "WSz/s", 5, "write_size_per_sec", "Amount written a second.")
+	FIELD(STATS, NUMBER, "AvgRqSz", 7, "avg_request_size", "Mean size of a request.")
+	FIELD(STATS, NUMBER, "QSize", 5, "queue_size", "Mean number of requests under way.")
+	FIELD(STATS, NUMBER, "AWait", 5, "await", "Mean time of a request in milliseconds.")
+	FIELD(STATS, NUMBER, "RdAWait", 7, "read_await", "Mean time of a read in milliseconds.")
+	FIELD(STATS, NUMBER, "WrAWait", 7, "write_await", "Mean time of a write in milliseconds.")
+	FIELD(STATS, NUMBER, "Throughput", 10, "throughput", "Requests a second.")
+	FIELD(STATS, NUMBER, "SvcTm", 5, "service_time", "Time in which the device was busy, by request, in milliseconds.")
+	FIELD(STATS, NUMBER, "Util%", 5, "util", "Part of the time in which the device was busy, in per cent.")
+	FIELD(STATS, TEXT, "Histogram Counts", 16, "hist_count", "Requests by their latency.")
+	FIELD(STATS, TEXT, "Histogram Counts", 16, "hist_count_bounds", "Requests by their latency, each bin with its lower bound.")
+	FIELD(STATS, TEXT, "Histogram Counts", 16, "hist_count_ranges", "Requests by their latency, each bin with both bounds.")
+	FIELD(STATS, TEXT, "Histogram%", 10, "hist_percent", "Requests by their latency, in per cent.")
+	FIELD(STATS, TEXT, "Histogram%", 10, "hist_percent_bounds", "In per cent, each bin with its lower bound.")
+	FIELD(STATS, TEXT, "Histogram%", 10, "hist_percent_ranges", "In per cent, each bin with both bounds.")
+	FIELD(STATS, NUMBER, "IntervalNs", 10, "interval_ns", "Time that the rates are about, in nanoseconds.")
+	FIELD(STATS, NUMBER, "Interval", 8, "interval", "Time that the rates are about, in seconds.")
+	FIELD(REGION, NUMBER, "RgID", 4, "region_id", "Number of the region; all of them for a group.")
+	FIELD(REGION, SIZE, "RgStart", 7, "region_start", "Where the region begins on the device.")
+	FIELD(REGION, SIZE, "RgSize", 6, "region_len", "Length of the region.")
+	FIELD(REGION, NUMBER, "ArID", 4, "area_id", "Number of the area in its region.")
+	FIELD(REGION, SIZE, "ArStart", 7, "area_start", "Where the area begins on the device.")
+	FIELD(REGION, SIZE, "ArSize", 6, "area_len", "Length of the area.")
+	FIELD(REGION, SIZE, "ArOff", 5, "area_offset", "Where the area begins in its region.")
+	FIELD(REGION, NUMBER, "#Areas", 6, "area_count", "How many areas the region has.")
+	FIELD(REGION, NUMBER, "GrpID", 5, "group_id", "Number of the group that the region is in.")
+	FIELD(REGION, TEXT, "ProgID", 6, "program_id", "Program that made the region.")
+	FIELD(REGION, TEXT, "UserData", 8, "user_data", "Text that was stored with the region.")
+	FIELD(REGION, TEXT, "Precise", 7, "precise", "1 where times are counted in nanoseconds, 0 for milliseconds.")
+	FIELD(REGION, TEXT, "#Bins", 9, "hist_bins", "How many bins the latency histogram has.")
+	FIELD(REGION, TEXT, "Histogram Bounds", 16, "hist_bounds", "Lower bounds of the histogram's bins.")
+	FIELD(REGION, TEXT, "Histogram Ranges", 16, "hist_ranges", "Both bounds of the histogram's bins.")
+	FIELD(REGION, TEXT, "Name", 16, "stats_name", "The group's alias, or the device's name.")
+	FIELD(REGION, TEXT, "ObjType", 7, "obj_type", "What the row is about: area, region or group.")
 	{ 0, 0, 0, 0, "", "", NULL, NULL },
 };
 
@@ -60,11 +113,25 @@ const struct dm_report_object_type dmctl_report_types[] = {
 	{ DMCTL_REPORT_DEPS, "Mapped Device Relationship Information", "deps_", same_object },
 	{ DMCTL_REPORT_TREE, "Mapped Device Relationship Information", "tree_", same_object },
 	{ DMCTL_REPORT_NAME, "Mapped Device Name Components", "splitname_", same_object },
+	{ DMCTL_REPORT_STATS, "Mapped Device Statistics", "stats_", same_object },
+	{ DMCTL_REPORT_REGION, "Mapped Device Statistics Region Information", "region_", same_object },
 	{ 0, "", "", NULL },
 };
 
 static int report_value(struct dm_report *report, struct dm_pool *pool, struct dm_report_field *field,
 			const void *data, void *unused)
 {
-	return dmctl_report_value(report, field, (int) ((const char *) data - zero_object));
+	return dmctl_report_value(report, pool, field, (int) ((const char *) data - zero_object));
+}
+
+int dmctl_report_set(struct dm_pool *pool, struct dm_report_field *field, const char *text, uint64_t sort_value)
+{
+	char *kept_text = dm_pool_strdup(pool, text);
+	uint64_t *kept_value = dm_pool_alloc(pool, sizeof(*kept_value));
+
+	if (!kept_text || !kept_value)
+		return 0;
+	*kept_value = sort_value;
+	dm_report_field_set_value(field, kept_text, kept_value);
+	return 1;
 }

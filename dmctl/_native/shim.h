@@ -48,11 +48,15 @@ enum {
 	DMCTL_REPORT_DEPS = 4,
 	DMCTL_REPORT_TREE = 8,
 	DMCTL_REPORT_NAME = 16,
+	DMCTL_REPORT_STATS = 32,
+	DMCTL_REPORT_REGION = 64,
 };
 extern const struct dm_report_field_type dmctl_report_fields[];
 extern const struct dm_report_object_type dmctl_report_types[];
 /* Written in Python: sets the value of the field with this number in dmctl_report_fields; 0 on failure. */
-extern int dmctl_report_value(struct dm_report *report, struct dm_report_field *field, int number);
+extern int dmctl_report_value(struct dm_report *report, struct dm_pool *pool, struct dm_report_field *field, int number);
+/* For a number that is printed otherwise than in digits. */
+int dmctl_report_set(struct dm_pool *pool, struct dm_report_field *field, const char *text, uint64_t sort_value);
 
 /* The user's locale, for strerror() texts and character tables, as dmsetup sets it. */
 void dmctl_set_locale(void);

@@ -295,7 +295,15 @@ COMMANDS = {
             "options select " + _DEVICE + _COMMON,
             json=True,
         ),
-        Command("stats", (1, -1), 1, "", "COMMAND [DEVICE...]", "Manage and print I/O statistics, as dmstats does."),
+        Command(
+            "stats",
+            (1, -1),
+            1,
+            "stats:stats",
+            "COMMAND [DEVICE...]",
+            "Make, print and remove regions of I/O statistics, as dmstats does.",
+            "",
+        ),
         Command(
             "status",
             (0, -1),
@@ -380,5 +388,103 @@ COMMANDS = {
             "Split an LVM device name into its parts.",
             "options noheadings separator nameprefixes unquoted rows",
         ),
+    )
+}
+
+_REPORT = "options sort select noheadings nameprefixes unquoted rows separator units nosuffix count interval"
+_REGIONS = "allregions regionid "
+_PROGRAMS = "allprograms programid "
+_MONITOR = "nomonitor follow foreground "
+
+# The subcommands of stats.
+STATS_COMMANDS = {
+    command.name: command
+    for command in (
+        Command("help", (0, -1), 1, "", "", "Print the usage of all subcommands, and the fields of reports."),
+        Command(
+            "clear",
+            (0, -1),
+            1,
+            "",
+            "[DEVICE...]",
+            "Set the counters of regions to zero.",
+            _REGIONS + _DEVICE,
+        ),
+        Command(
+            "create",
+            (0, -1),
+            1,
+            "",
+            "DEVICE... | --alldevices | --filemap FILE",
+            "Make regions: of the whole device, of a part of it, of each segment or of each extent of a file.",
+            "start length areas areasize segments bounds precise programid userdata alias nogroup alldevices filemap "
+            + _MONITOR
+            + "force "
+            + _DEVICE,
+        ),
+        Command(
+            "delete",
+            (0, -1),
+            1,
+            "",
+            "DEVICE... | --alldevices",
+            "Remove regions, or a group with its regions.",
+            _REGIONS + "groupid " + _PROGRAMS + "alldevices " + _DEVICE,
+        ),
+        Command(
+            "group",
+            (0, -1),
+            1,
+            "",
+            "DEVICE... | --alldevices",
+            "Make a group of regions, whose counters are then also shown as one.",
+            "regions alias alldevices " + _DEVICE,
+        ),
+        Command(
+            "list",
+            (0, -1),
+            1,
+            "",
+            "[DEVICE...]",
+            "List regions and groups; with -v areas too.",
+            "histogram area region group " + _PROGRAMS + _REPORT + " " + _DEVICE,
+        ),
+        Command(
+            "print",
+            (0, -1),
+            1,
+            "",
+            "[DEVICE...]",
+            "Print the kernel's counters of regions as they are.",
+            _REGIONS + "clear " + _DEVICE,
+        ),
+        Command(
+            "report",
+            (0, -1),
+            1,
+            "",
+            "[DEVICE...]",
+            "Report rates and times of areas, regions and groups.",
+            "raw histogram relative notimesuffix area region group clear " + _PROGRAMS + _REPORT + " " + _DEVICE,
+        ),
+        Command(
+            "ungroup",
+            (0, -1),
+            1,
+            "",
+            "DEVICE... | --alldevices",
+            "Remove a group; its regions stay.",
+            "groupid alldevices " + _DEVICE,
+        ),
+        Command(
+            "update_filemap",
+            (0, 1),
+            0,
+            "",
+            "FILE",
+            "Make the regions of a group follow the extents of its file.",
+            "groupid programid " + _MONITOR,
+        ),
+        Command("version", (0, 0), 0, "", "", "Print the versions of library and driver."),
     )
 }

@@ -4,7 +4,7 @@
 import os
 
 from dmctl.cli import stream
-from dmctl.cli.spec import COMMANDS, OPTIONS, VERBOSE_HELP, Command, Option
+from dmctl.cli.spec import COMMANDS, OPTIONS, STATS_COMMANDS, VERBOSE_HELP, Command, Option
 
 _WIDTH = 80
 
@@ -21,6 +21,24 @@ def print_usage(program: str) -> None:
     stream.error(
         "\t-v\n\nDEVICE is a name, the path of a node, or, if there is only one, -u UUID or -j MAJOR -m MINOR.\n"
         "A table is read from standard input if neither --table nor a file is given.\n"
+    )
+
+
+def print_stats_usage(program: str, *, personality: bool) -> None:
+    """The usage of dmstats, on standard error. personality: called under dmstats's own name."""
+    name = os.path.basename(program) + ("" if personality else " stats")
+    stream.error(f"Usage:\n\n{name} COMMAND [OPTION...] [DEVICE...]\n")
+    wanted: set[str] = set()
+    for command in STATS_COMMANDS.values():
+        stream.error(f"\t{command.name} {command.usage}".rstrip())
+        wanted.update(command.options.split())
+    stream.error("\nOptions:\n")
+    for option in OPTIONS:
+        if option.long in wanted:
+            stream.error(f"\t{_names(option)}")
+    stream.error(
+        "\t-v\n\nDEVICE is a name, the path of a node, or, if there is only one, -u UUID or -j MAJOR -m MINOR.\n"
+        "Sizes without a unit are sectors.\n"
     )
 
 

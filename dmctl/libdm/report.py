@@ -11,14 +11,18 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Any, Self
 
-    Value = Callable[[str], str | int]
+    # Text, a number, or the text of a number with what to sort by.
+    Value = str | int | tuple[str, int]
+    Fields = Callable[[str], Value]
 
-TASK, INFO, DEPS, TREE, NAME = (
+TASK, INFO, DEPS, TREE, NAME, STATS, REGION = (
     lib.DMCTL_REPORT_TASK,
     lib.DMCTL_REPORT_INFO,
     lib.DMCTL_REPORT_DEPS,
     lib.DMCTL_REPORT_TREE,
     lib.DMCTL_REPORT_NAME,
+    lib.DMCTL_REPORT_STATS,
+    lib.DMCTL_REPORT_REGION,
 )
 ALIGNED: int = lib.DM_REPORT_OUTPUT_ALIGNED
 BUFFERED: int = lib.DM_REPORT_OUTPUT_BUFFERED
@@ -31,7 +35,7 @@ ROWS: int = lib.DM_REPORT_OUTPUT_COLUMNS_AS_ROWS
 class _Row:
     """The row that libdevmapper is asking about. Its callback knows neither the report's object nor an exception."""
 
-    value: "Value | None" = None
+    value: "Fields | None" = None
     error: BaseException | None = None
 
 
@@ -79,7 +83,7 @@ class Report:
         """What stands before a field's name in DM_FIELD='value'."""
         libdm.check(lib.dm_report_set_output_field_name_prefix(self._report, libdm.to_bytes(prefix)))
 
-    def add(self, value: "Value", *, show: bool = True) -> bool:
+    def add(self, value: "Fields", *, show: bool = True) -> bool:
         """Take a device, whose fields value() knows by their names; whether it is selected. show: print it, if it is.
 
         What value() raises comes out; for a DmctlError the device is left out and the others stay.
@@ -115,7 +119,7 @@ def _failed(kind: "type[BaseException]", error: BaseException, trace: "Any") -> 
 
 
 @ffi.def_extern(error=0, onerror=_failed)
-def dmctl_report_value(report: "Any", field: "Any", number: int) -> int:
+def dmctl_report_value(report: "Any", pool: "Any", field: "Any", number: int) -> int:
     """Called by libdevmapper for each field of a row."""
     if _Row.value is None:
         raise DmctlError("A report asked for a field of no device.")
@@ -124,9 +128,11 @@ def dmctl_report_value(report: "Any", field: "Any", number: int) -> int:
     if isinstance(value, str):
         text = ffi.new("char[]", libdm.to_bytes(value))
         return int(lib.dm_report_field_string(report, field, ffi.new("char *[]", [text])))
+    if isinstance(value, tuple):
+        return int(lib.dmctl_report_set(pool, field, libdm.to_bytes(value[0]), value[1]))
     if value < 0:
         return int(lib.dm_report_field_int32(report, field, ffi.new("int32_t *", value)))
-    return int(lib.dm_report_field_uint32(report, field, ffi.new("uint32_t *", value)))
+    return int(lib.dm_report_field_uint64(report, field, ffi.new("uint64_t *", value)))
 
 
 def split_lvm_name(name: str) -> tuple[str, str, str]:

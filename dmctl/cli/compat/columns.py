@@ -15,7 +15,11 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from dmctl.cli.compat.stats_fields import Interval, Units
+    from dmctl.counters import Sample
     from dmctl.device import Device, Info
+    from dmctl.libdm.report import Fields, Value
+    from dmctl.libdm.stats import Stats
     from dmctl.libdm.task import Task
     from dmctl.libdm.tree import Tree
 
@@ -31,7 +35,10 @@ class Columns:
         self._request = request
         self._chosen = chosen
         self._tree: Tree | None = None
-        fields = _SPLITNAME_FIELDS if command == "splitname" else _INFO_FIELDS
+        self._units: Units | None = None
+        self.interval: Interval | None = None
+        self._samples: dict[tuple[int, int], Sample] = {}
+        kinds, fields = _defaults(request, command)
         if request.has("options"):
             wanted = request.texts["options"]
             if "help" in wanted:
@@ -41,7 +48,7 @@ class Columns:
         if request.has("sort") and command in ("status", "table"):
             raise Failed("--sort is not yet supported with status and table.")
         self._report = Report(
-            report.NAME if command == "splitname" else 0,
+            kinds,
             fields,
             separator=request.texts.get("separator", ":" if request.has("noheadings") else " "),
             flags=self._flags(),
@@ -52,6 +59,10 @@ class Columns:
             self._build_tree()
         if request.has("nameprefixes"):
             self._report.set_prefix("dm_")
+        if self._report.kinds & (report.STATS | report.REGION):
+            from dmctl.cli.compat import stats_fields
+
+            self.interval = stats_fields.Interval(request.numbers.get("interval", 1))
 
     def _flags(self) -> int:
         request = self._request
@@ -89,9 +100,50 @@ class Columns:
             task.run()
             info = Info(task)
             row = _Row(device, task, info, self._report.kinds, self._tree)
+            if self._report.kinds & (report.STATS | report.REGION):
+                self._add_statistics(info.devno, row)
+                return
             selected = self._report.add(row.value, show=self._chosen is None)
         if selected and self._chosen is not None:
             self._chosen(info.name)
+
+    def _add_statistics(self, devno: tuple[int, int], row: "_Row") -> None:
+        """Take the statistics objects of a device; none is no failure."""
+        from dmctl.cli.compat import stats_fields
+        from dmctl.libdm import stats as dm_stats
+
+        request, interval = self._request, self.interval
+        assert interval is not None
+        if self._units is None:
+            self._units = stats_fields.Units(request.texts.get("units", "h" if request.command == "stats" else "s"))
+        program = "" if request.has("allprograms") else request.texts.get("programid", dm_stats.PROGRAM)
+        what = stats_fields.objects(request)
+        with dm_stats.Stats() as stats:
+            stats.bind_devno(devno)
+            counters: dm_stats.Stats | Sample = stats
+            if self._report.kinds & report.STATS:
+                if request.as_dmsetup:
+                    if not stats.populate(program):
+                        return
+                else:
+                    counters = self._sample(stats, devno, program)
+                interval.counters_were_read()
+                counters.set_interval(interval.nanoseconds)
+            else:
+                stats.refresh(program)
+            if not stats.region_count or (what == dm_stats.WALK_GROUPS and not stats.group_count):
+                return
+            row.statistics = stats_fields.StatsRow(request, stats, counters, self._units, interval).value
+            for _ in stats.walk(what):
+                self._report.add(row.value)
+
+    def _sample(self, stats: "Stats", devno: tuple[int, int], program: str) -> "Sample":
+        """The counters of a device without clearing them, against those of the interval before."""
+        from dmctl.counters import Sample
+
+        stats.refresh(program)
+        self._samples[devno] = Sample(stats, self._samples.get(devno), clear=self._request.has("clear"))
+        return self._samples[devno]
 
     def add_name(self, name: str, subsystem: str) -> None:
         """Take a name without a device, as splitname does."""
@@ -105,6 +157,17 @@ class Columns:
         self._report.output()
 
 
+def _defaults(request: Request, command: str) -> tuple[int, str]:
+    """The kinds of fields that a command's report begins with, and its fields without -o."""
+    if command == "splitname":
+        return report.NAME, _SPLITNAME_FIELDS
+    if command == "stats":
+        from dmctl.cli.compat.stats_fields import default_fields
+
+        return report.REGION | (0 if request.subcommand == "list" else report.STATS), default_fields(request)
+    return 0, _INFO_FIELDS
+
+
 _NAME_FIELDS = ("subsystem", "vg_name", "lv_name", "lv_layer")
 
 
@@ -115,6 +178,7 @@ class _Row:
         self._task = task
         self._info = info
         self._tree = tree
+        self.statistics: Fields | None = None
         self._node = tree.find(info.devno) if tree else None
         if tree and self._node is None:
             raise Failed(f"Cannot find node {info.devno[0]}:{info.devno[1]}.")
@@ -127,7 +191,7 @@ class _Row:
                     stream.error(str(error))
                 raise Failed(f"Cannot get deps for {info.devno[0]}:{info.devno[1]}.") from None
 
-    def value(self, field: str) -> str | int:
+    def value(self, field: str) -> "Value":
         """A field by the name it has in dmsetup's -o."""
         if field in _NAME_FIELDS:
             return self._name_part(field)
@@ -157,6 +221,8 @@ class _Row:
             "devnos_used": lambda: ",".join(f"{major}:{minor}" for major, minor in self._deps),
             "blkdevs_used": lambda: ",".join(_block_name(devno) for devno in self._deps),
         }
+        if field not in values and self.statistics:
+            return self.statistics(field)
         return values[field]()
 
     def _name_part(self, field: str) -> str:
@@ -198,6 +264,14 @@ def _block_name(devno: tuple[int, int]) -> str:
     if name is None:
         raise Failed(f"Could not resolve block device name for {devno[0]}:{devno[1]}.")
     return name
+
+
+def print_fields() -> None:
+    """The list of all fields, as -o help prints it."""
+    try:
+        Report(0, "help", separator=" ", flags=0, sort_keys="", selection=None)
+    except DmctlError:
+        pass  # libdevmapper makes no report of it, and has printed the list
 
 
 class Clock:

@@ -53,3 +53,8 @@ def show_help(request: Request, operands: list[str], multiple: bool) -> None:
     from dmctl.cli.usage import print_usage
 
     print_usage(request.program)
+    if request.has("columns"):
+        from dmctl.cli.compat.columns import print_fields
+
+        request.columns = None
+        print_fields()

@@ -98,7 +98,9 @@ def _run(request: Request, words: list[str]) -> bool:
         except DmctlError:
             stream.error("Invalid DM_DEV_DIR environment variable value.")
             return False
-    if os.path.basename(request.program) == "devmap_name":
+    name = os.path.basename(request.program)
+    request.is_dmstats = name == "dmstats" and request.as_dmsetup
+    if name == "devmap_name":
         request.parse_devmap_name(words)
     else:
         request.parse(words)
@@ -117,12 +119,14 @@ def _run(request: Request, words: list[str]) -> bool:
         raise UsageError(f"{command.name} has no JSON output.")
     if request.has("help") or request.has("version"):
         return _run_rounds(request, command, command, handler)
-    if command.name == "splitname":
+    if command.name in ("splitname", "stats"):
         request.counts.setdefault("columns", 1)
     if command.name == "mangle":
         libdm.set_name_mangling(libdm.MANGLING_NONE)
     _set_device_names(request)
     _set_up_udev(request, dev_dir)
+    if command.name == "stats":
+        request.subcommand = request.operands.pop(0)
     return _run_with_report(request, command, handler)
 
 
@@ -133,14 +137,24 @@ def _run_with_report(request: Request, command: Command, handler: "Handler") -> 
         info = COMMANDS["info"]
         show_info = _handler(request, info)
         request.columns = _report(request, info, lambda name: handler(request, [name], True))
-        if request.columns is None or show_info is None:
+        if request.columns is None or show_info is None or not _units_are_good(request):
             return False
         return _run_rounds(request, command, info, show_info)
     if request.has("columns"):
         request.columns = _report(request, command)
         if request.columns is None:
             return False
-    return _run_rounds(request, command, command, handler)
+    return _units_are_good(request) and _run_rounds(request, command, command, handler)
+
+
+def _units_are_good(request: Request) -> bool:
+    if request.has("units"):
+        from dmctl.libdm.stats import unit_factor
+
+        if not unit_factor(request.texts["units"])[0]:
+            stream.error("Invalid --units argument.")
+            return False
+    return True
 
 
 def _report(request: Request, command: Command, chosen: "Callable[[str], None] | None" = None) -> "Columns | None":
@@ -176,11 +190,16 @@ def _run_rounds(request: Request, command: Command, carried_out: Command, handle
             stream.write("\n")
             stream.flush()
             clock.wait()
+            if request.columns and request.columns.interval:
+                request.columns.interval.begin()
 
 
 def _find(request: Request) -> Command | None:
     """The command to run; None, after the usage, where there is none or its operands are not as many as it takes."""
     from_option = "help" if request.has("help") else "version" if request.has("version") else None
+    if from_option and request.command == "stats":
+        request.subcommand = from_option
+        return COMMANDS["stats"]
     if from_option:
         return COMMANDS[from_option]
     command = COMMANDS.get(request.command or "")
@@ -191,9 +210,12 @@ def _find(request: Request) -> Command | None:
         stream.error("Incorrect number of arguments.")
     else:
         return command
-    from dmctl.cli.usage import print_usage
+    from dmctl.cli.usage import print_stats_usage, print_usage
 
-    print_usage(request.program)
+    if request.command == "stats" or request.is_dmstats:
+        print_stats_usage(request.program, personality=request.is_dmstats)
+    else:
+        print_usage(request.program)
     return None
 
 

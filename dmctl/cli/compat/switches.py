@@ -31,6 +31,7 @@ class Request:
     json, debug: dmctl's own options. gathered: what a JSON answer consists of, until it is printed.
     concise_written: whether a line of --concise has been begun.
     columns: the report that the command line asks for, once it is begun.
+    subcommand: what `stats` is to do. is_dmstats: called under dmstats's name.
     style: how ls --tree draws.
     cookie: number of the udev transaction to join, 0 for none. device_names: devno, blkdevname or devname.
     """
@@ -45,6 +46,7 @@ class Request:
         "debug",
         "device_names",
         "gathered",
+        "is_dmstats",
         "json",
         "numbers",
         "operands",
@@ -52,6 +54,7 @@ class Request:
         "program",
         "read_ahead",
         "style",
+        "subcommand",
         "texts",
     )
 
@@ -66,7 +69,9 @@ class Request:
         self.read_ahead: tuple[int, int] | None = None
         self.cookie = 0
         self.own_dev_dir = False
+        self.is_dmstats = False
         self.command: str | None = None
+        self.subcommand = ""
         self.operands: list[str] = []
         self.device_names = "devno"
         self.columns: Columns | None = None
@@ -96,8 +101,10 @@ class Request:
             raise CommandLineError("--table and --notable are incompatible.")
         if self.has("addnodeonresume") and self.has("addnodeoncreate"):
             raise CommandLineError("--addnodeonresume and --addnodeoncreate are incompatible.")
-        if self.operands:
+        if self.operands and (self.operands[0] == "stats" or not self.is_dmstats):
             self.command = self.operands.pop(0)
+        elif self.operands:
+            self.command = "stats"
 
     def parse_devmap_name(self, words: list[str]) -> None:
         """Take the words behind the name devmap_name, MAJOR MINOR or MAJOR:MINOR: info -c of that device's name."""
