@@ -3,6 +3,8 @@
  * A field's value is asked of Python, by the field's number, when libdevmapper wants it for the device at hand. */
 #include "shim.h"
 
+#include <string.h>
+
 #define TEXT DM_REPORT_FIELD_TYPE_STRING
 #define NUMBER DM_REPORT_FIELD_TYPE_NUMBER
 #define SIZE DM_REPORT_FIELD_TYPE_SIZE
@@ -106,6 +108,24 @@ const struct dm_report_field_type dmctl_report_fields[] = {
 	FIELD(REGION, TEXT, "ObjType", 7, "obj_type", "What the row is about: area, region or group.")
 	{ 0, 0, 0, 0, "", "", NULL, NULL },
 };
+
+const struct dm_report_field_type *dmctl_report_fields_under_their_names(void)
+{
+	enum { COUNT = sizeof(dmctl_report_fields) / sizeof(*dmctl_report_fields) };
+	static union { struct dm_report_field_type field; char bytes[sizeof(struct dm_report_field_type)]; } copies[COUNT];
+	size_t number, length;
+
+	memcpy(copies, dmctl_report_fields, sizeof(dmctl_report_fields));
+	for (number = 0; number < COUNT; ++number) {
+		const char *name = dmctl_report_fields[number].id;
+
+		length = strlen(name);
+		memcpy(copies[number].bytes + offsetof(struct dm_report_field_type, heading), name, length + 1);
+		if ((size_t) copies[number].field.width < length)
+			copies[number].field.width = (int32_t) length;
+	}
+	return &copies[0].field;
+}
 
 const struct dm_report_object_type dmctl_report_types[] = {
 	{ DMCTL_REPORT_TASK, "Mapped Device Name", "name_", same_object },

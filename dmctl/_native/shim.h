@@ -53,6 +53,8 @@ enum {
 };
 extern const struct dm_report_field_type dmctl_report_fields[];
 extern const struct dm_report_object_type dmctl_report_types[];
+/* The same fields, each with its name in the place of the heading. */
+const struct dm_report_field_type *dmctl_report_fields_under_their_names(void);
 /* Written in Python: sets the value of the field with this number in dmctl_report_fields; 0 on failure. */
 extern int dmctl_report_value(struct dm_report *report, struct dm_pool *pool, struct dm_report_field *field, int number);
 /* For a number that is printed otherwise than in digits. */

@@ -11,11 +11,14 @@ from dmctl.cli import stream
 from dmctl.cli.main import DMSETUP_NAMES
 from dmctl.errors import DmctlError
 
+# Without losetup: that would hide the one of util-linux.
+_NAMES = tuple(name for name in DMSETUP_NAMES if name != "losetup")
+
 
 def install_links(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of the links, such as /usr/local/sbin.")],
 ) -> None:
-    """Make links to dmctl named dmsetup and devmap_name in a folder.
+    """Make links to dmctl named dmsetup, dmstats, dmlosetup and devmap_name in a folder.
 
     A link to dmctl that is there already is kept; anything else of that name is refused, and then no link is made.
     """
@@ -25,7 +28,7 @@ def install_links(
     if not folder.is_dir():
         raise DmctlError(f"{folder} is not a folder.", errno=0 if folder.exists() else 2)
     missing = []
-    for name in DMSETUP_NAMES:
+    for name in _NAMES:
         link = folder / name
         if link.is_symlink() and link.resolve() == script:
             continue

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from typing import NoReturn
 
 # Called by one of these, dmctl is that program and prints nothing else.
-DMSETUP_NAMES = ("dmsetup", "dmstats", "devmap_name")
+DMSETUP_NAMES = ("dmsetup", "dmstats", "devmap_name", "losetup", "dmlosetup")
 NATIVE_COMMANDS = ("check", "install-links")
 
 

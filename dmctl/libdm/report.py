@@ -43,13 +43,24 @@ class Report:
     """A report: which fields, sorted and selected how. What it prints comes through libdevmapper's log.
 
     wanted: the kinds of fields (TASK, INFO, …) to begin with. fields, sort_keys, selection: dmsetup's -o, -O and -S.
+    names_as_headings: the fields' own names stand above the columns, not dmsetup's headings.
     kinds is afterwards the union of the kinds that the fields belong to, 0 where the fields asked for help only.
     Raises DmctlError, after libdevmapper has logged why.
     """
 
     __slots__ = ("_keep", "_report", "kinds")
 
-    def __init__(self, wanted: int, fields: str, *, separator: str, flags: int, sort_keys: str, selection: str | None):
+    def __init__(
+        self,
+        wanted: int,
+        fields: str,
+        *,
+        separator: str,
+        flags: int,
+        sort_keys: str,
+        selection: str | None,
+        names_as_headings: bool = False,
+    ):
         kinds = ffi.new("uint32_t *", wanted)
         # libdevmapper keeps the pointers.
         self._keep = [
@@ -59,7 +70,7 @@ class Report:
         self._report = lib.dm_report_init_with_selection(
             kinds,
             lib.dmctl_report_types,
-            lib.dmctl_report_fields,
+            lib.dmctl_report_fields_under_their_names() if names_as_headings else lib.dmctl_report_fields,
             self._keep[0],
             self._keep[1],
             flags,

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 SCRIPT = Path(sys.prefix, "bin", "dmctl")
-NAMES = ["devmap_name", "dmsetup"]
+NAMES = ["devmap_name", "dmlosetup", "dmsetup", "dmstats"]
 
 
 def install(folder):

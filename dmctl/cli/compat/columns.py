@@ -54,6 +54,7 @@ class Columns:
             flags=self._flags(),
             sort_keys=request.texts.get("sort", ""),
             selection=request.texts.get("select"),
+            names_as_headings=request.headings == "full",
         )
         if self._report.kinds & report.TREE:
             self._build_tree()
@@ -66,10 +67,13 @@ class Columns:
 
     def _flags(self) -> int:
         request = self._request
-        flags = report.BUFFERED
+        # 1.02.185 takes --unbuffered and does nothing by it.
+        unbuffered = request.has("unbuffered") and not request.as_dmsetup and not request.has("sort")
+        flags = 0 if unbuffered else report.BUFFERED
         if not (request.has("noheadings") or request.has("nameprefixes") or request.has("separator")):
             flags |= report.ALIGNED
-        if not (request.has("noheadings") or "help" in request.texts.get("options", "")):
+        without_headings = request.has("noheadings") or request.headings == "none"
+        if not (without_headings or "help" in request.texts.get("options", "")):
             flags |= report.HEADINGS
         for option, flag in (
             ("nameprefixes", report.NAME_PREFIXES),

@@ -48,14 +48,20 @@ _SHOW_MORE = {"active", "rw", "open", "uuid"}
 
 
 class Style:
-    """How the trees are drawn, from -o. CommandLineError for an option that there is not."""
+    """How the trees are drawn, from -o. CommandLineError for an option that there is not.
 
-    def __init__(self, text: str):
+    exact: an option is only known by its whole name, as in newer versions of dmsetup.
+    """
+
+    def __init__(self, text: str, *, exact: bool):
         self.symbols = _UTF if nl_langinfo(CODESET) == "UTF-8" else _ASCII
         self.shown = {"device", "truncate"}
         while text:
             word = text.partition(",")[0]
-            option = next((option for option in _OPTIONS if option.startswith(word)), None)
+            known = (option for option in _OPTIONS if option == word or (not exact and option.startswith(word)))
+            option = next(known, None)
+            if option is None and exact:
+                raise CommandLineError(f"Tree option not recognised: {word}.")
             if option is None:
                 raise CommandLineError(f"Tree options not recognised: {text}.")
             self._take(option)

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     Handler = Callable[[Request, list[str], bool], None]
 
 _DEV_DIR = "/dev/"
+_HEADINGS = {"none": "none", "0": "none", "abbrev": "abbrev", "1": "abbrev", "full": "full", "2": "full"}
+_LOSETUP_NAMES = ("losetup", "dmlosetup")
 
 
 class Failed(DmctlError):
@@ -69,7 +71,16 @@ def _take_own_options(request: Request, words: list[str]) -> list[str]:
     end = words.index("--") if "--" in words else len(words)
     request.json = "--json" in words[:end]
     request.debug = "--debug" in words[:end]
-    return [word for word in words[:end] if word not in ("--json", "--debug")] + words[end:]
+    rest = [word for word in words[:end] if word not in ("--json", "--debug")]
+    for place, word in enumerate(rest):
+        if word.partition("=")[0] == "--headings":
+            value = rest.pop(place + 1) if word == "--headings" and place + 1 < len(rest) else word.partition("=")[2]
+            del rest[place]
+            request.headings = _HEADINGS.get(value, "")
+            if not request.headings:
+                raise UsageError(f'--headings must be none, abbrev or full, not "{value}".')
+            break
+    return rest + words[end:]
 
 
 class _Log:
@@ -78,11 +89,17 @@ class _Log:
     def __init__(self, request: Request):
         self._request = request
         self._line_numbers = os.environ.get("DM_DEBUG_WITH_LINE_NUMBERS", "0") != "0"
+        self._last_try = ""
 
     def __call__(self, line: libdm.LogRecord) -> None:
         if line.level > libdm.LEVEL_WARNING and self._request.verbosity < 2 and not self._request.debug:
             return
-        text = f"{line.file}:{line.line}     {line.text}" if self._line_numbers else line.text
+        if self._request.has("retry") and not self._request.as_dmsetup and line.level <= libdm.LEVEL_ERROR:
+            if line.text == self._last_try:
+                return
+            self._last_try = line.text
+        line_numbers = self._line_numbers or (self._request.verbosity >= 4 and not self._request.as_dmsetup)
+        text = f"{line.file}:{line.line}     {line.text}" if line_numbers else line.text
         own = self._request.json or (self._request.debug and line.level > libdm.LEVEL_WARNING)
         if line.to_stderr or own:
             stream.error(text)
@@ -98,12 +115,7 @@ def _run(request: Request, words: list[str]) -> bool:
         except DmctlError:
             stream.error("Invalid DM_DEV_DIR environment variable value.")
             return False
-    name = os.path.basename(request.program)
-    request.is_dmstats = name == "dmstats" and request.as_dmsetup
-    if name == "devmap_name":
-        request.parse_devmap_name(words)
-    else:
-        request.parse(words)
+    _parse(request, words, dev_dir)
     if request.verbosity > 2:
         libdm.start_timestamps()
     if not request.as_dmsetup and request.has("help") and request.command in COMMANDS:
@@ -128,6 +140,22 @@ def _run(request: Request, words: list[str]) -> bool:
     if command.name == "stats":
         request.subcommand = request.operands.pop(0)
     return _run_with_report(request, command, handler)
+
+
+def _parse(request: Request, words: list[str], dev_dir: str) -> None:
+    """Take the words as the program does that dmctl is called as."""
+    name = os.path.basename(request.program)
+    if not request.as_dmsetup:
+        request.parse(words)
+    elif name == "devmap_name":
+        request.parse_devmap_name(words)
+    elif name in _LOSETUP_NAMES:
+        from dmctl.cli.compat.losetup import parse
+
+        parse(request, words, dev_dir)
+    else:
+        request.is_dmstats = name == "dmstats"
+        request.parse(words)
 
 
 def _run_with_report(request: Request, command: Command, handler: "Handler") -> bool:
@@ -220,11 +248,11 @@ def _find(request: Request) -> Command | None:
 
 
 def _set_device_names(request: Request) -> None:
-    """-o of commands that are no report: how devices are named, or drawn. Prefixes are enough, in 1.02.185."""
+    """-o of commands that are no report: how devices are named, or drawn. Prefixes are enough for 1.02.185."""
     if request.has("tree"):
         from dmctl.cli.compat.forest import Style
 
-        request.style = Style(request.texts.get("options", ""))
+        request.style = Style(request.texts.get("options", ""), exact=not request.as_dmsetup)
         return
     if request.has("columns") or not request.has("options"):
         return
@@ -232,7 +260,7 @@ def _set_device_names(request: Request) -> None:
     while rest:
         word = rest.partition(",")[0]
         for name in ("devno", "blkdevname", "devname"):
-            if name.startswith(word):
+            if name == word or (request.as_dmsetup and name.startswith(word)):
                 request.device_names = name
                 break
         else:
