@@ -3,7 +3,9 @@
 
 from dmctl import libdm
 from dmctl.cli import stream
+from dmctl.cli.compat.run import report
 from dmctl.cli.compat.switches import Request
+from dmctl.errors import DmctlError
 from dmctl.libdm import task as dm
 from dmctl.libdm.task import Task
 
@@ -49,7 +51,20 @@ def mknodes(request: Request, operands: list[str], multiple: bool) -> None:
 
 
 def show_help(request: Request, operands: list[str], multiple: bool) -> None:
-    """help"""
+    """help [-c]"""
     from dmctl.cli.usage import print_usage
 
     print_usage(request.program)
+    if not request.has("columns"):
+        return
+    from dmctl.cli.compat.columns import Columns
+
+    # -c adds the list of fields, whatever else was asked for; libdevmapper prints it, or what is wrong.
+    request.counts.pop("sort", None)
+    request.counts["options"] = 1
+    request.texts |= {"options": "help", "sort": ""}
+    try:
+        Columns(request, "help", None)
+    except DmctlError as error:
+        report(request, error)
+    request.columns = None
