@@ -186,7 +186,7 @@ def standing(setup, folder, prefix):
     try:
         for words in setup:
             made = of_dmsetup(Line(tuple(map(expand, words))))
-            assert made.status == 0, (words, made)
+            assert made.status == 0, (made, words)
         yield expand
     finally:
         of_dmsetup(line("remove_all", "--force"))
