@@ -6,6 +6,7 @@ import time
 from dmctl import libdm
 from dmctl.cli import stream
 from dmctl.cli.compat.run import Failed
+from dmctl.cli.compat.run import report as report_failure
 from dmctl.cli.compat.switches import Request
 from dmctl.errors import DmctlError
 from dmctl.libdm import report
@@ -270,12 +271,16 @@ def _block_name(devno: tuple[int, int]) -> str:
     return name
 
 
-def print_fields() -> None:
-    """The list of all fields, as -o help prints it."""
+def print_fields(request: Request) -> None:
+    """The list of all fields, as -o help prints it, whatever else was asked for, or what is wrong with -S."""
+    request.counts.pop("sort", None)
+    request.counts["options"] = 1
+    request.texts |= {"options": "help", "sort": ""}
     try:
-        Report(0, "help", separator=" ", flags=0, sort_keys="", selection=None)
-    except DmctlError:
-        pass  # libdevmapper makes no report of it, and has printed the list
+        Columns(request, "help", None)
+    except DmctlError as error:
+        report_failure(request, error)
+    request.columns = None
 
 
 class Clock:

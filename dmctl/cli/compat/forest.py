@@ -88,36 +88,47 @@ class Style:
 
 
 class _Line:
-    """The line being drawn: what does not fit ends in dots."""
+    """The line being drawn: what does not fit ends in dots.
+
+    Drawn byte by byte, as a name may be no UTF-8: each byte counts that does not look like a character's second.
+    """
 
     def __init__(self, width: int, *, truncate: bool):
         self._width = width
         self._truncate = truncate
-        self._held = ""
+        self._drawn = bytearray()
+        self._held = b""
         self.column = 1
 
     def write(self, text: str) -> None:
-        for character in text:
-            self._put(character)
+        for byte in os.fsencode(text):
+            self._put(byte)
 
-    def _put(self, character: str) -> None:
-        self.column += 1
+    def _put(self, byte: int) -> None:
+        begins = byte & 0xC0 != 0x80
+        self.column += begins
         if not self._truncate or self.column <= self._width:
-            stream.write(character)
-        elif self.column == self._width + 1:
+            self._drawn.append(byte)
+        elif begins and self.column == self._width + 1:
             # The first character too many may be the last of the line: then it still has room.
-            if self._held or character > "\x7f":
-                stream.write("...")
+            if self._held or byte > 0x7F:
+                self._drawn += b"..."
             else:
-                self._held = character
+                self._held = bytes((byte,))
                 self.column -= 1
 
     def end(self) -> None:
         if self._held and self.column == self._width:
-            stream.write(self._held)
-        self._held = ""
-        stream.write("\n")
+            self._drawn += self._held
+        self._held = b""
+        self._drawn += b"\n"
+        self.flush()
         self.column = 1
+
+    def flush(self) -> None:
+        """Print what has been drawn. The last line may have no end."""
+        stream.write(os.fsdecode(bytes(self._drawn)))
+        self._drawn.clear()
 
 
 class Forest:
@@ -134,6 +145,7 @@ class Forest:
     def draw(self) -> None:
         """Draw from the roots on: the devices that nobody uses, or, inverted, those that use nothing."""
         self._walk(self._tree.root(), 0)
+        self._line.flush()
 
     def _walk(self, node: Node, depth: int) -> None:
         children = self._tree.children(node, inverted=self._inverted)

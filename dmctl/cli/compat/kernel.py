@@ -49,12 +49,11 @@ def mknodes(request: Request, operands: list[str], multiple: bool) -> None:
 
 
 def show_help(request: Request, operands: list[str], multiple: bool) -> None:
-    """help"""
+    """help [-c]"""
     from dmctl.cli.usage import print_usage
 
     print_usage(request.program)
     if request.has("columns"):
         from dmctl.cli.compat.columns import print_fields
 
-        request.columns = None
-        print_fields()
+        print_fields(request)

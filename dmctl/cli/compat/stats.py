@@ -50,11 +50,10 @@ def _help(request: Request, operands: list[str]) -> None:
     from dmctl.cli.usage import print_stats_usage
 
     print_stats_usage(request.program, personality=request.is_dmstats)
-    request.columns = None
     if request.has("columns") or operands[:1] == ["report"]:
         from dmctl.cli.compat.columns import print_fields
 
-        print_fields()
+        print_fields(request)
 
 
 def _version(request: Request, operands: list[str]) -> None:
