@@ -12,8 +12,8 @@ import os
 
 from dmctl import control
 from dmctl.errors import DeviceError, NotFoundError
+from dmctl.libdm import memory, udev
 from dmctl.libdm import task as dm
-from dmctl.libdm import udev
 from dmctl.libdm.task import Task
 from dmctl.table import Line
 
@@ -405,22 +405,26 @@ class Device:
 class Suspended:
     """Keeps a device suspended inside a `with`; one that was suspended already is left as it was.
 
-    All that the resume needs is imported before the suspend: the suspended device may hold the root file system.
+    All that the resume needs is imported before the suspend, and the process is locked in memory meanwhile: the
+    suspended device may hold the root file system.
     """
 
-    __slots__ = ("_device", "_held")
+    __slots__ = ("_device", "_held", "_locked")
 
     def __init__(self, device: Device):
         self._device = device
         self._held = False
+        self._locked = False
 
     def __enter__(self) -> Device:
         if not self._device.info().suspended:
+            self._locked = memory.lock()
             self._held = True  # before the request: ^C is seen only after the kernel has carried it out
             try:
                 self._device.suspend()
             except DeviceError:
                 self._held = False
+                self._unlock()
                 raise
         return self._device
 
@@ -434,10 +438,18 @@ class Suspended:
                 self._held = False  # __del__ would do no better
                 raise
             self._held = False
+        self._unlock()
 
     def __del__(self) -> None:
         if getattr(self, "_held", False):  # an interrupt came between the statements above
             self._device.resume()
+        if getattr(self, "_locked", False):
+            self._unlock()
+
+    def _unlock(self) -> None:
+        if self._locked:
+            self._locked = False
+            memory.unlock()
 
 
 def _add_lines(task: Task, lines: "Iterable[Line]") -> bool:

@@ -11,6 +11,7 @@ from dmctl.cli.compat.switches import CommandLineError, Request, atoi, parse_sec
 from dmctl.device import Device, list_devices
 from dmctl.device import remove_all as remove_all_devices
 from dmctl.errors import DmctlError
+from dmctl.libdm import memory
 from dmctl.libdm import task as dm
 from dmctl.table import Line
 
@@ -133,6 +134,7 @@ def _add_node(request: Request) -> int:
 
 def suspend(request: Request, operands: list[str], multiple: bool) -> None:
     """suspend DEVICE"""
+    memory.lock()  # what follows may be needed from a file system that is suspended by then
     show_info(request, device(request, operands).suspend(want_info=request.verbosity > 0))
 
 
@@ -170,6 +172,7 @@ def wipe_table(request: Request, operands: list[str], multiple: bool) -> None:
 def _wipe(request: Request, name: str) -> None:
     if not name:
         raise Failed("No device specified.")
+    memory.lock()  # or from one that is gone
     resume_options = options(request)
     if request.has("force"):  # a flush of a dead device would never end
         resume_options.no_flush = resume_options.skip_lockfs = True

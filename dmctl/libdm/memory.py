@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Keep the process in memory while a device is suspended that may hold its own program, or the swap space."""
+
+import errno
+import os
+
+import _cffi_backend
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+_MCL_CURRENT, _MCL_FUTURE = 1, 2  # asm-generic/mman.h
+_UNLOCKED = b"\nVmLck:\t       0 kB\n"
+
+
+def lock() -> bool:
+    """mlockall(), from before a suspend on; whether unlock() is to undo it.
+
+    What the process has not used yet of its program and libraries, or what was dropped, would be read from a file
+    system that may be the suspended one. So would the translations of error texts, which the first error looks for.
+    Where it is not allowed (CAP_IPC_LOCK) or something is locked already, nothing happens.
+    """
+    os.strerror(errno.EIO)
+    with open("/proc/self/status", "rb") as status:
+        if _UNLOCKED not in status.read():
+            return False
+    return not _libc("int(*)(int)", "mlockall")(_MCL_CURRENT | _MCL_FUTURE)
+
+
+def unlock() -> None:
+    """munlockall()"""
+    _libc("int(*)(void)", "munlockall")()
+
+
+def _libc(kind: str, name: str) -> "Any":
+    """A function of the C library. By cffi, which is loaded already: to import ctypes takes longer than to lock."""
+    cffi: Any = _cffi_backend
+    return cffi.load_library(None).load_function(cffi.FFI().typeof(kind), name)
