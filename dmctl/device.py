@@ -19,7 +19,7 @@ from dmctl.table import Line
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
     from types import TracebackType
 
 
@@ -451,13 +451,19 @@ def _add_lines(task: Task, lines: "Iterable[Line]") -> bool:
     return added
 
 
-def list_devices(options: Options | None = None) -> list[ListEntry]:
-    """All devices, in the kernel's order."""
+def each_device(options: Options | None = None) -> "Iterator[ListEntry]":
+    """All devices, in the kernel's order, as they are when the first is asked for."""
     with Task(dm.LIST) as task:
         if options and options.checks:
             task.enable_checks()
         task.run()
-        return [ListEntry(name, (os.major(number), os.minor(number))) for name, number in task.names()]
+        for name, number in task.names():
+            yield ListEntry(name, (os.major(number), os.minor(number)))
+
+
+def list_devices(options: Options | None = None) -> list[ListEntry]:
+    """All devices, in the kernel's order."""
+    return list(each_device(options))
 
 
 def remove_all(options: Options | None = None, *, deferred: bool = False) -> None:
