@@ -164,6 +164,7 @@ extern "Python+C" int dmctl_report_value(struct dm_report *report, struct dm_rep
 /* shim.h */
 struct dmctl_record { int level; int errno_or_class; int line; const char *file; char *text; ...; };
 void dmctl_log_install(void);
+void dmctl_log_limit(int level);
 struct dmctl_record *dmctl_log_next(void);
 void dmctl_log_free(struct dmctl_record *record);
 int dmctl_cookie_settle(uint32_t cookie);

@@ -17,8 +17,10 @@ struct dmctl_record {
 	struct dmctl_record *next;
 };
 
-/* From now on libdm's lines are queued. Everything in order, nothing lost but to a lack of memory. */
+/* From now on libdm's errors are queued. Everything in order, nothing lost but to a lack of memory. */
 void dmctl_log_install(void);
+/* From now on the lines up to this level (syslog's) are queued: a debug line comes with every request. */
+void dmctl_log_limit(int level);
 /* The oldest line, taken off the queue, or NULL. */
 struct dmctl_record *dmctl_log_next(void);
 void dmctl_log_free(struct dmctl_record *record);

@@ -45,9 +45,10 @@ class State:
     timestamps: "Any" = None
 
 
-def on_log(handler: "Callable[[LogRecord], None] | None") -> None:
-    """Have each line of libdevmapper's log, debug lines included, given to handler after the call that made it."""
+def on_log(handler: "Callable[[LogRecord], None] | None", level: int = LEVEL_DEBUG) -> None:
+    """Have each line of libdevmapper's log up to a level given to handler after the call that made it."""
     State.handler = handler
+    lib.dmctl_log_limit(level if handler else LEVEL_ERROR)
 
 
 def want_kernel_reasons(wanted: bool) -> None:

@@ -102,6 +102,8 @@ def _run(request: Request, words: list[str]) -> bool:
         request.parse_devmap_name(words)
     else:
         request.parse(words)
+    if request.verbosity < 2 and not request.debug:
+        libdm.on_log(_Log(request), libdm.LEVEL_WARNING)
     if request.verbosity > 2:
         libdm.start_timestamps()
     if not request.as_dmsetup and request.has("help") and request.command in COMMANDS:
