@@ -8,10 +8,11 @@ _ENCODING, _ERRORS = sys.getfilesystemencoding(), sys.getfilesystemencodeerrors(
 _HELD_BYTES = 8192
 
 
-class _Output:
-    """What waits to be sent. Held here, as Python's own buffer takes a lock, and with it the time, for each write."""
+# What waits to be sent. Held here, as Python's own buffer takes a lock, and with it the time, for each write.
+_held: list[bytes] = []
 
-    held: list[bytes] = []
+
+class _Output:
     length = 0
     failure: OSError | None = None
 
@@ -19,7 +20,7 @@ class _Output:
 def write(text: str) -> None:
     """Print to standard output, buffered as the C library would. What goes wrong is kept for flush()."""
     data = text.encode(_ENCODING, _ERRORS)
-    _Output.held.append(data)
+    _held.append(data)
     _Output.length += len(data)
     if _Output.length >= _HELD_BYTES:
         _send()
@@ -29,8 +30,8 @@ def write(text: str) -> None:
 
 
 def _send() -> None:
-    data = b"".join(_Output.held)
-    _Output.held.clear()
+    data = b"".join(_held)
+    _held.clear()
     _Output.length = 0
     if sys.stdout is not None:
         try:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The time of commands over many devices: dmctl, called as dmsetup, against dmsetup, in one run in a guest (make bench).
+"""The time of commands over many devices: dmctl, called as dmsetup, against dmsetup, in a guest (make bench).
 
 dmctl may take 1.5 times as long as dmsetup, and what its start takes longer: the difference between the two for the
 same command without any device. The first table is CPU time, which is judged, then comes elapsed time, which also has
