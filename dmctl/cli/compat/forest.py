@@ -91,6 +91,10 @@ class _Line:
         self.column = 1
 
     def write(self, text: str) -> None:
+        if not self._truncate or self.column + len(text) <= self._width:
+            self.column += len(text)
+            stream.write(text)
+            return
         for character in text:
             self._put(character)
 
