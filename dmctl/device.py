@@ -127,12 +127,12 @@ class Info:
         self.name = task.name()
         self.uuid = task.uuid()
         self.devno: tuple[int, int] = (answer.major, answer.minor)
-        self.suspended = bool(answer.suspended)
-        self.read_only = bool(answer.read_only)
-        self.deferred_remove = bool(answer.deferred_remove)
-        self.internal_suspend = bool(answer.internal_suspend)
-        self.live_table = bool(answer.live_table)
-        self.inactive_table = bool(answer.inactive_table)
+        self.suspended = answer.suspended != 0
+        self.read_only = answer.read_only != 0
+        self.deferred_remove = answer.deferred_remove != 0
+        self.internal_suspend = answer.internal_suspend != 0
+        self.live_table = answer.live_table != 0
+        self.inactive_table = answer.inactive_table != 0
         self.open_count: int = answer.open_count
         self.event_nr: int = answer.event_nr
         self.target_count: int = answer.target_count
