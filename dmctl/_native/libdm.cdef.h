@@ -160,6 +160,7 @@ enum {
 };
 extern const struct dm_report_field_type dmctl_report_fields[];
 extern const struct dm_report_object_type dmctl_report_types[];
+int dmctl_report_row(struct dm_task *task);
 extern "Python+C" int dmctl_report_value(struct dm_report *report, struct dm_report_field *field, int number);
 /* shim.h */
 struct dmctl_record { int level; int errno_or_class; int line; const char *file; char *text; ...; };

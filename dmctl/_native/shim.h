@@ -53,6 +53,8 @@ enum {
 };
 extern const struct dm_report_field_type dmctl_report_fields[];
 extern const struct dm_report_object_type dmctl_report_types[];
+/* The device of the next row, or NULL for what is none; 0 on failure. */
+int dmctl_report_row(struct dm_task *task);
 /* Written in Python: sets the value of the field with this number in dmctl_report_fields; 0 on failure. */
 extern int dmctl_report_value(struct dm_report *report, struct dm_report_field *field, int number);
 

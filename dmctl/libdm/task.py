@@ -105,6 +105,11 @@ class Task:
             self._task = ffi.NULL
 
     @property
+    def pointer(self) -> "Any":
+        """libdevmapper's struct dm_task, for another module of this package."""
+        return self._task
+
+    @property
     def verb(self) -> str:
         """What is asked, in libdevmapper's word for it."""
         return _VERBS.get(self.kind, "")
