@@ -19,7 +19,7 @@ from dmctl.table import Line
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
     from types import TracebackType
 
 
@@ -127,12 +127,12 @@ class Info:
         self.name = task.name()
         self.uuid = task.uuid()
         self.devno: tuple[int, int] = (answer.major, answer.minor)
-        self.suspended = bool(answer.suspended)
-        self.read_only = bool(answer.read_only)
-        self.deferred_remove = bool(answer.deferred_remove)
-        self.internal_suspend = bool(answer.internal_suspend)
-        self.live_table = bool(answer.live_table)
-        self.inactive_table = bool(answer.inactive_table)
+        self.suspended = answer.suspended != 0
+        self.read_only = answer.read_only != 0
+        self.deferred_remove = answer.deferred_remove != 0
+        self.internal_suspend = answer.internal_suspend != 0
+        self.live_table = answer.live_table != 0
+        self.inactive_table = answer.inactive_table != 0
         self.open_count: int = answer.open_count
         self.event_nr: int = answer.event_nr
         self.target_count: int = answer.target_count
@@ -463,13 +463,19 @@ def _add_lines(task: Task, lines: "Iterable[Line]") -> bool:
     return added
 
 
-def list_devices(options: Options | None = None) -> list[ListEntry]:
-    """All devices, in the kernel's order."""
+def each_device(options: Options | None = None) -> "Iterator[ListEntry]":
+    """All devices, in the kernel's order, as they are when the first is asked for."""
     with Task(dm.LIST) as task:
         if options and options.checks:
             task.enable_checks()
         task.run()
-        return [ListEntry(name, (os.major(number), os.minor(number))) for name, number in task.names()]
+        for name, number in task.names():
+            yield ListEntry(name, (os.major(number), os.minor(number)))
+
+
+def list_devices(options: Options | None = None) -> list[ListEntry]:
+    """All devices, in the kernel's order."""
+    return list(each_device(options))
 
 
 def remove_all(options: Options | None = None, *, deferred: bool = False) -> None:

@@ -150,9 +150,8 @@ class Line:
 
     def hide_keys(self) -> Line:
         """The same line as `dmsetup table` shows it without --showkeys."""
-        return Line(
-            self.start_sectors, self.length_sectors, self.target, params_without_secrets(self.target, self.params)
-        )
+        params = params_without_secrets(self.target, self.params)
+        return self if params == self.params else Line(self.start_sectors, self.length_sectors, self.target, params)
 
     def format(self) -> str:
         """The line as `dmsetup table --showkeys` prints it: a blank follows the target even without parameters."""

@@ -249,12 +249,14 @@ enum {
 extern const struct dm_report_field_type dmctl_report_fields[];
 extern const struct dm_report_object_type dmctl_report_types[];
 const struct dm_report_field_type *dmctl_report_fields_under_their_names(void);
+int dmctl_report_row(struct dm_task *task);
 extern "Python+C" int dmctl_report_value(struct dm_report *report, struct dm_pool *pool, struct dm_report_field *field,
 					 int number);
 int dmctl_report_set(struct dm_pool *pool, struct dm_report_field *field, const char *text, uint64_t sort_value);
 /* shim.h */
 struct dmctl_record { int level; int errno_or_class; int line; const char *file; char *text; ...; };
 void dmctl_log_install(void);
+void dmctl_log_limit(int level);
 struct dmctl_record *dmctl_log_next(void);
 void dmctl_log_free(struct dmctl_record *record);
 int dmctl_cookie_settle(uint32_t cookie);

@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The fields of dmsetup's reports: names, headings and widths are dmsetup's interface, the explanations our own.
- * A field's value is asked of Python, by the field's number, when libdevmapper wants it for the device at hand. */
+ * What the kernel's answer about a device has is shown from here, for a call of Python takes longer than the request.
+ * Any other value is asked of Python, by the field's number, when libdevmapper wants it for the device at hand. */
 #include "shim.h"
 
+#include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 #define TEXT DM_REPORT_FIELD_TYPE_STRING
@@ -20,29 +23,95 @@ static void *same_object(void *object)
 	return zero_object;
 }
 
+static struct dm_task *row_task;
+static struct dm_info row_info;
+
+int dmctl_report_row(struct dm_task *task)
+{
+	row_task = task;
+	return !task || dm_task_get_info(task, &row_info);
+}
+
+/* Functions of fields that need nothing but the answer. */
+#define SHOW(name, type, set, expression) \
+	static int show_##name(struct dm_report *report, struct dm_pool *pool, struct dm_report_field *field, \
+			       const void *data, void *unused) \
+	{ \
+		type value; \
+\
+		if (!row_task) \
+			return report_value(report, pool, field, data, unused); \
+		value = expression; \
+		return set(report, field, &value); \
+	}
+#define SHOW_TEXT(name, expression) SHOW(name, const char *, dm_report_field_string, expression)
+#define SHOW_COUNT(name) SHOW(name, uint32_t, dm_report_field_uint32, row_info.name)
+#define SHOW_MAYBE(name) SHOW(name, int32_t, dm_report_field_int32, row_info.name)
+
+static const char *attributes(void)
+{
+	static char text[5];
+
+	text[0] = row_info.live_table ? 'L' : '-';
+	text[1] = row_info.inactive_table ? 'I' : '-';
+	text[2] = row_info.suspended ? 's' : '-';
+	text[3] = row_info.read_only ? 'r' : 'w';
+	return text;
+}
+
+static const char *tables(void)
+{
+	if (row_info.live_table)
+		return row_info.inactive_table ? "Both" : "Live";
+	return row_info.inactive_table ? "Inactive" : "None";
+}
+
+static const char *devno(void)
+{
+	static char text[24];
+
+	snprintf(text, sizeof(text), "%" PRIu32 ":%" PRIu32, row_info.major, row_info.minor);
+	return text;
+}
+
+SHOW_TEXT(name, dm_task_get_name(row_task))
+SHOW_TEXT(uuid, dm_task_get_uuid(row_task))
+SHOW_TEXT(attr, attributes())
+SHOW_TEXT(tables_loaded, tables())
+SHOW_TEXT(suspended, row_info.suspended ? "Suspended" : "Active")
+SHOW_TEXT(readonly, row_info.read_only ? "Read-only" : "Writeable")
+SHOW_TEXT(devno, devno())
+SHOW_COUNT(major)
+SHOW_COUNT(minor)
+SHOW_MAYBE(open_count)
+SHOW_MAYBE(target_count)
+SHOW_COUNT(event_nr)
+
 enum { ROWS_BEGIN = __COUNTER__ };
-#define FIELD(type, kind, heading, width, id, meaning) \
-	{ DMCTL_REPORT_##type, kind, __COUNTER__ - ROWS_BEGIN - 1, width, id, heading, report_value, meaning },
+#define FIELD(type, kind, heading, width, id, meaning) FIELD_BY(report_value, type, kind, heading, width, id, meaning)
+#define SHOWN(by, type, kind, heading, width, id, meaning) FIELD_BY(show_##by, type, kind, heading, width, id, meaning)
+#define FIELD_BY(by, type, kind, heading, width, id, meaning) \
+	{ DMCTL_REPORT_##type, kind, __COUNTER__ - ROWS_BEGIN - 1, width, id, heading, by, meaning },
 
 const struct dm_report_field_type dmctl_report_fields[] = {
-	FIELD(TASK, TEXT, "Name", 16, "name", "Name of the device.")
+	SHOWN(name, TASK, TEXT, "Name", 16, "name", "Name of the device.")
 	FIELD(TASK, TEXT, "MangledName", 16, "mangled_name", "Its name as the kernel and udev have it, odd characters mangled.")
 	FIELD(TASK, TEXT, "UnmangledName", 16, "unmangled_name", "Its name with mangled characters as they are meant.")
-	FIELD(TASK, TEXT, "UUID", 32, "uuid", "UUID of the device, if it has one.")
+	SHOWN(uuid, TASK, TEXT, "UUID", 32, "uuid", "UUID of the device, if it has one.")
 	FIELD(TASK, TEXT, "MangledUUID", 32, "mangled_uuid", "Its UUID as the kernel and udev have it.")
 	FIELD(TASK, TEXT, "UnmangledUUID", 32, "unmangled_uuid", "Its UUID with mangled characters as they are meant.")
 	FIELD(TASK, NUMBER, "RAhead", 6, "read_ahead", "Read-ahead in sectors.")
 	FIELD(INFO, TEXT, "BlkDevName", 16, "blkdevname", "The kernel's name of the block device.")
-	FIELD(INFO, TEXT, "Stat", 4, "attr", "Live and inactive table, suspended, read-only or writable: LIsr or w.")
-	FIELD(INFO, TEXT, "Tables", 6, "tables_loaded", "Which tables there are: Live, Inactive, Both or None.")
-	FIELD(INFO, TEXT, "Suspended", 9, "suspended", "Suspended or Active.")
-	FIELD(INFO, TEXT, "Read-only", 9, "readonly", "Read-only or Writeable.")
-	FIELD(INFO, TEXT, "DevNo", 5, "devno", "Major and minor number, with a colon between.")
-	FIELD(INFO, NUMBER, "Maj", 3, "major", "Major number.")
-	FIELD(INFO, NUMBER, "Min", 3, "minor", "Minor number.")
-	FIELD(INFO, NUMBER, "Open", 4, "open", "How often the device is open, -1 if that was not asked.")
-	FIELD(INFO, NUMBER, "Targ", 4, "segments", "How many lines the live table has.")
-	FIELD(INFO, NUMBER, "Event", 6, "events", "Number of the last event.")
+	SHOWN(attr, INFO, TEXT, "Stat", 4, "attr", "Live and inactive table, suspended, read-only or writable: LIsr or w.")
+	SHOWN(tables_loaded, INFO, TEXT, "Tables", 6, "tables_loaded", "Which tables there are: Live, Inactive, Both or None.")
+	SHOWN(suspended, INFO, TEXT, "Suspended", 9, "suspended", "Suspended or Active.")
+	SHOWN(readonly, INFO, TEXT, "Read-only", 9, "readonly", "Read-only or Writeable.")
+	SHOWN(devno, INFO, TEXT, "DevNo", 5, "devno", "Major and minor number, with a colon between.")
+	SHOWN(major, INFO, NUMBER, "Maj", 3, "major", "Major number.")
+	SHOWN(minor, INFO, NUMBER, "Min", 3, "minor", "Minor number.")
+	SHOWN(open_count, INFO, NUMBER, "Open", 4, "open", "How often the device is open, -1 if that was not asked.")
+	SHOWN(target_count, INFO, NUMBER, "Targ", 4, "segments", "How many lines the live table has.")
+	SHOWN(event_nr, INFO, NUMBER, "Event", 6, "events", "Number of the last event.")
 	FIELD(DEPS, NUMBER, "#Devs", 5, "device_count", "How many devices the table refers to.")
 	FIELD(TREE, TEXT, "DevNamesUsed", 16, "devs_used", "Names of the mapped devices that the table refers to.")
 	FIELD(DEPS, TEXT, "DevNosUsed", 16, "devnos_used", "Numbers of the devices that the table refers to.")

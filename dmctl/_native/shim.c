@@ -9,9 +9,11 @@
 #include <string.h>
 #include <sys/ipc.h>
 #include <sys/sem.h>
+#include <syslog.h>
 #include <time.h>
 
 static struct dmctl_record *first, **last = &first;
+static int highest_level = LOG_ERR;
 
 /* libdm marks its own bugs with this text at the start of the format; LVM's test suite asks to stop there. */
 static const char internal_error[] = "Internal error: ";
@@ -26,11 +28,14 @@ static int abort_on_internal_errors(void)
 __attribute__((format(printf, 5, 6)))
 static void queue_line(int level, const char *file, int line, int errno_or_class, const char *format, ...)
 {
-	struct dmctl_record *record = malloc(sizeof(*record));
+	struct dmctl_record *record;
 	va_list arguments;
 	int length, saved_errno = errno;
+	int internal = !strncmp(format, internal_error, sizeof(internal_error) - 1);
 
-	if (!record)
+	if ((level & 0x0f) > highest_level && !internal)
+		return;
+	if (!(record = malloc(sizeof(*record))))
 		return;
 	va_start(arguments, format);
 	length = vasprintf(&record->text, format, arguments);
@@ -47,7 +52,7 @@ static void queue_line(int level, const char *file, int line, int errno_or_class
 	*last = record;
 	last = &record->next;
 
-	if (!strncmp(format, internal_error, sizeof(internal_error) - 1) && abort_on_internal_errors()) {
+	if (internal && abort_on_internal_errors()) {
 		fprintf(stderr, "%s\n", record->text);
 		abort();
 	}
@@ -57,6 +62,11 @@ static void queue_line(int level, const char *file, int line, int errno_or_class
 void dmctl_log_install(void)
 {
 	dm_log_with_errno_init(queue_line);
+}
+
+void dmctl_log_limit(int level)
+{
+	highest_level = level;
 }
 
 struct dmctl_record *dmctl_log_next(void)

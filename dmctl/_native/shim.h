@@ -17,8 +17,10 @@ struct dmctl_record {
 	struct dmctl_record *next;
 };
 
-/* From now on libdm's lines are queued. Everything in order, nothing lost but to a lack of memory. */
+/* From now on libdm's errors are queued. Everything in order, nothing lost but to a lack of memory. */
 void dmctl_log_install(void);
+/* From now on the lines up to this level (syslog's) are queued: a debug line comes with every request. */
+void dmctl_log_limit(int level);
 /* The oldest line, taken off the queue, or NULL. */
 struct dmctl_record *dmctl_log_next(void);
 void dmctl_log_free(struct dmctl_record *record);
@@ -55,6 +57,8 @@ extern const struct dm_report_field_type dmctl_report_fields[];
 extern const struct dm_report_object_type dmctl_report_types[];
 /* The same fields, each with its name in the place of the heading. */
 const struct dm_report_field_type *dmctl_report_fields_under_their_names(void);
+/* The device of the next row, or NULL for what is none; 0 on failure. */
+int dmctl_report_row(struct dm_task *task);
 /* Written in Python: sets the value of the field with this number in dmctl_report_fields; 0 on failure. */
 extern int dmctl_report_value(struct dm_report *report, struct dm_pool *pool, struct dm_report_field *field, int number);
 /* For a number that is printed otherwise than in digits. */

@@ -4,32 +4,58 @@
 import os
 import sys
 
+_ENCODING, _ERRORS = sys.getfilesystemencoding(), sys.getfilesystemencodeerrors()
+_HELD_BYTES = 8192
+
+
+# What waits to be sent. Held here, as Python's own buffer takes a lock, and with it the time, for each write.
+_held: list[bytes] = []
+
+
+class _Output:
+    length = 0
+    failure: OSError | None = None
+
 
 def write(text: str) -> None:
     """Print to standard output, buffered as the C library would. What goes wrong is kept for flush()."""
+    data = text.encode(_ENCODING, _ERRORS)
+    _held.append(data)
+    _Output.length += len(data)
+    if _Output.length >= _HELD_BYTES:
+        _send()
+    elif sys.stdout is not None and sys.stdout.line_buffering:  # a terminal
+        _send()
+        _push()
+
+
+def _send() -> None:
+    data = b"".join(_held)
+    _held.clear()
+    _Output.length = 0
     if sys.stdout is not None:
         try:
-            sys.stdout.buffer.write(os.fsencode(text))
-            if sys.stdout.line_buffering:  # a terminal
-                sys.stdout.buffer.flush()
+            sys.stdout.buffer.write(data)
         except OSError as error:
-            _Failure.first = _Failure.first or error
+            _Output.failure = _Output.failure or error
 
 
-class _Failure:
-    first: OSError | None = None
+def _push() -> bool:
+    try:
+        sys.stdout.buffer.flush()
+    except OSError as error:
+        _Output.failure = _Output.failure or error
+        return False
+    return True
 
 
 def flush() -> OSError | None:
     """Send what is buffered; the first error that any output met, if it met one."""
-    if sys.stdout is not None:
-        try:
-            sys.stdout.buffer.flush()
-        except OSError as error:
-            _Failure.first = _Failure.first or error
-            # What could not be sent must not be tried again, and reported again, when the interpreter ends.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-    return _Failure.first
+    _send()
+    if sys.stdout is not None and not _push():
+        # What could not be sent must not be tried again, and reported again, when the interpreter ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    return _Output.failure
 
 
 def error(text: str) -> None:

@@ -6,6 +6,7 @@ Text is str as the file system encoding has it, odd bytes as surrogate escapes, 
 """
 
 import os
+import sys
 
 from dmctl._libdm import ffi, lib
 from dmctl.errors import DeviceError
@@ -14,6 +15,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
+
+# What os.fsdecode() goes by. It is called for every name of every device, and half of its time is not decoding.
+_ENCODING, _ERRORS = sys.getfilesystemencoding(), sys.getfilesystemencodeerrors()
 
 MANGLING_NONE, MANGLING_AUTO, MANGLING_HEX = 0, 1, 2
 LEVEL_ERROR, LEVEL_WARNING, LEVEL_NOTICE, LEVEL_DEBUG = 3, 4, 5, 7
@@ -41,9 +45,10 @@ class State:
     timestamps: "Any" = None
 
 
-def on_log(handler: "Callable[[LogRecord], None] | None") -> None:
-    """Have each line of libdevmapper's log, debug lines included, given to handler after the call that made it."""
+def on_log(handler: "Callable[[LogRecord], None] | None", level: int = LEVEL_DEBUG) -> None:
+    """Have each line of libdevmapper's log up to a level given to handler after the call that made it."""
     State.handler = handler
+    lib.dmctl_log_limit(level if handler else LEVEL_ERROR)
 
 
 def want_kernel_reasons(wanted: bool) -> None:
@@ -60,9 +65,9 @@ def drain_log() -> str:
     while record := lib.dmctl_log_next():
         line = LogRecord(
             record.level,
-            os.fsdecode(ffi.string(record.text)),
+            to_text(record.text),
             record.errno_or_class,
-            os.fsdecode(ffi.string(record.file)) if record.file else "",
+            to_text(record.file),
             record.line,
         )
         lib.dmctl_log_free(record)
@@ -94,7 +99,7 @@ def to_bytes(text: str) -> bytes:
 
 
 def to_text(pointer: "Any") -> str:
-    return os.fsdecode(ffi.string(pointer)) if pointer else ""
+    return ffi.string(pointer).decode(_ENCODING, _ERRORS) if pointer else ""
 
 
 def library_version() -> str:

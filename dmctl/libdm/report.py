@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Any, Self
 
+    from dmctl.libdm.task import Task
+
     # Text, a number, or the text of a number with what to sort by.
     Value = str | int | tuple[str, int]
     Fields = Callable[[str], Value]
@@ -94,15 +96,18 @@ class Report:
         """What stands before a field's name in DM_FIELD='value'."""
         libdm.check(lib.dm_report_set_output_field_name_prefix(self._report, libdm.to_bytes(prefix)))
 
-    def add(self, value: "Fields", *, show: bool = True) -> bool:
+    def add(self, value: "Fields", *, task: "Task | None" = None, show: bool = True) -> bool:
         """Take a device, whose fields value() knows by their names; whether it is selected. show: print it, if it is.
 
+        task: the request that has been answered about it, so that value() is asked only for what that does not have.
         What value() raises comes out; for a DmctlError the device is left out and the others stay.
         """
         selected = ffi.new("int *")
+        libdm.check(lib.dmctl_report_row(task.pointer if task else ffi.NULL))
         _Row.value = value
         added = lib.dm_report_object_is_selected(self._report, lib.dmctl_report_fields, show, selected)
         _Row.value = None
+        lib.dmctl_report_row(ffi.NULL)
         error, _Row.error = _Row.error, None
         if error:
             libdm.drain_log()

@@ -41,6 +41,10 @@ READ_AHEAD_NONE: int = lib.DM_READ_AHEAD_NONE
 READ_AHEAD_MINIMUM: int = lib.DM_READ_AHEAD_MINIMUM_FLAG
 ADD_NODE_ON_RESUME, ADD_NODE_ON_CREATE = 0, 1
 
+# A type by its name is looked up each time.
+_INFO, _NAMES, _BYTES = (ffi.typeof(name) for name in ("struct dm_info *", "struct dm_names *", "char *"))
+_TWO_NUMBERS, _TWO_TEXTS = ffi.typeof("uint64_t[2]"), ffi.typeof("char *[2]")
+
 # The words of libdevmapper's "device-mapper: <verb> ioctl on …" lines.
 _VERBS = {
     CREATE: "create",
@@ -65,6 +69,12 @@ _VERBS = {
 }
 
 
+def _check(succeeded: "Any") -> None:
+    """check(), but what was logged without a failure comes out with the lines of the request itself."""
+    if not succeeded:
+        check(0)
+
+
 class Task:
     """One device-mapper request: made, given its arguments, run, read. Setters are libdevmapper's dm_task_*.
 
@@ -78,7 +88,7 @@ class Task:
         self.kind = kind
         self.device = ""
         self._task = lib.dm_task_create(kind)
-        check(bool(self._task))
+        _check(self._task)
 
     def __enter__(self) -> "Self":
         return self
@@ -93,6 +103,11 @@ class Task:
         if self._task:
             lib.dm_task_destroy(self._task)
             self._task = ffi.NULL
+
+    @property
+    def pointer(self) -> "Any":
+        """libdevmapper's struct dm_task, for another module of this package."""
+        return self._task
 
     @property
     def verb(self) -> str:
@@ -135,107 +150,107 @@ class Task:
     def set_name(self, name: str) -> None:
         """The device's name, or the path of its node."""
         self.device = name
-        check(lib.dm_task_set_name(self._task, to_bytes(name)))
+        _check(lib.dm_task_set_name(self._task, to_bytes(name)))
 
     def set_uuid(self, uuid: str) -> None:
         self.device = self.device or uuid
-        check(lib.dm_task_set_uuid(self._task, to_bytes(uuid)))
+        _check(lib.dm_task_set_uuid(self._task, to_bytes(uuid)))
 
     def set_newname(self, name: str) -> None:
-        check(lib.dm_task_set_newname(self._task, to_bytes(name)))
+        _check(lib.dm_task_set_newname(self._task, to_bytes(name)))
 
     def set_newuuid(self, uuid: str) -> None:
-        check(lib.dm_task_set_newuuid(self._task, to_bytes(uuid)))
+        _check(lib.dm_task_set_newuuid(self._task, to_bytes(uuid)))
 
     def set_major(self, major: int) -> None:
         self.device = self.device or str(major)
-        check(lib.dm_task_set_major(self._task, major))
+        _check(lib.dm_task_set_major(self._task, major))
 
     def set_minor(self, minor: int) -> None:
         if self.device.isdecimal():
             self.device += f":{minor}"
-        check(lib.dm_task_set_minor(self._task, minor))
+        _check(lib.dm_task_set_minor(self._task, minor))
 
     def set_uid(self, uid: int) -> None:
-        check(lib.dm_task_set_uid(self._task, uid & 0xFFFFFFFF))
+        _check(lib.dm_task_set_uid(self._task, uid & 0xFFFFFFFF))
 
     def set_gid(self, gid: int) -> None:
-        check(lib.dm_task_set_gid(self._task, gid & 0xFFFFFFFF))
+        _check(lib.dm_task_set_gid(self._task, gid & 0xFFFFFFFF))
 
     def set_mode(self, mode: int) -> None:
-        check(lib.dm_task_set_mode(self._task, mode & 0xFFFFFFFF))
+        _check(lib.dm_task_set_mode(self._task, mode & 0xFFFFFFFF))
 
     def set_read_only(self) -> None:
-        check(lib.dm_task_set_ro(self._task))
+        _check(lib.dm_task_set_ro(self._task))
 
     def set_sector(self, sector: int) -> None:
         """The sector whose target a message is for."""
-        check(lib.dm_task_set_sector(self._task, sector))
+        _check(lib.dm_task_set_sector(self._task, sector))
 
     def set_message(self, message: str) -> None:
-        check(lib.dm_task_set_message(self._task, to_bytes(message)))
+        _check(lib.dm_task_set_message(self._task, to_bytes(message)))
 
     def set_geometry(self, cylinders: str, heads: str, sectors: str, start: str) -> None:
         c, h, s, first = (to_bytes(word) for word in (cylinders, heads, sectors, start))
-        check(lib.dm_task_set_geometry(self._task, c, h, s, first))
+        _check(lib.dm_task_set_geometry(self._task, c, h, s, first))
 
     def set_event_nr(self, event_nr: int) -> None:
         """The event counter that a wait compares with."""
-        check(lib.dm_task_set_event_nr(self._task, event_nr & 0xFFFFFFFF))
+        _check(lib.dm_task_set_event_nr(self._task, event_nr & 0xFFFFFFFF))
 
     def set_cookie(self, cookie: "Any", flags: int) -> None:
         """Join the udev transaction behind a `uint32_t *` (0: begin one). Meant for udev.Cookie."""
-        check(lib.dm_task_set_cookie(self._task, cookie, flags))
+        _check(lib.dm_task_set_cookie(self._task, cookie, flags))
 
     def set_read_ahead(self, sectors: int, flags: int = 0) -> None:
         """Read-ahead in sectors, READ_AHEAD_AUTO or READ_AHEAD_NONE; flags READ_AHEAD_MINIMUM."""
-        check(lib.dm_task_set_read_ahead(self._task, sectors & 0xFFFFFFFF, flags))
+        _check(lib.dm_task_set_read_ahead(self._task, sectors & 0xFFFFFFFF, flags))
 
     def set_add_node(self, when: int) -> None:
         """ADD_NODE_ON_RESUME or ADD_NODE_ON_CREATE."""
-        check(lib.dm_task_set_add_node(self._task, when))
+        _check(lib.dm_task_set_add_node(self._task, when))
 
     def no_flush(self) -> None:
-        check(lib.dm_task_no_flush(self._task))
+        _check(lib.dm_task_no_flush(self._task))
 
     def no_open_count(self) -> None:
-        check(lib.dm_task_no_open_count(self._task))
+        _check(lib.dm_task_no_open_count(self._task))
 
     def query_inactive_table(self) -> None:
-        check(lib.dm_task_query_inactive_table(self._task))
+        _check(lib.dm_task_query_inactive_table(self._task))
 
     def skip_lockfs(self) -> None:
-        check(lib.dm_task_skip_lockfs(self._task))
+        _check(lib.dm_task_skip_lockfs(self._task))
 
     def enable_checks(self) -> None:
-        check(lib.dm_task_enable_checks(self._task))
+        _check(lib.dm_task_enable_checks(self._task))
 
     def retry_remove(self) -> None:
-        check(lib.dm_task_retry_remove(self._task))
+        _check(lib.dm_task_retry_remove(self._task))
 
     def deferred_remove(self) -> None:
-        check(lib.dm_task_deferred_remove(self._task))
+        _check(lib.dm_task_deferred_remove(self._task))
 
     def ima_measurement(self) -> None:
-        check(lib.dm_task_ima_measurement(self._task))
+        _check(lib.dm_task_ima_measurement(self._task))
 
     def suppress_identical_reload(self) -> None:
-        check(lib.dm_task_suppress_identical_reload(self._task))
+        _check(lib.dm_task_suppress_identical_reload(self._task))
 
     def secure_data(self) -> None:
         """Have the kernel and libdevmapper wipe the buffers of this request, which holds a key."""
-        check(lib.dm_task_secure_data(self._task))
+        _check(lib.dm_task_secure_data(self._task))
 
     def record_timestamp(self) -> None:
-        check(lib.dm_task_set_record_timestamp(self._task))
+        _check(lib.dm_task_set_record_timestamp(self._task))
 
     def add_target(self, start_sectors: int, length_sectors: int, target: str, params: str) -> None:
-        check(lib.dm_task_add_target(self._task, start_sectors, length_sectors, to_bytes(target), to_bytes(params)))
+        _check(lib.dm_task_add_target(self._task, start_sectors, length_sectors, to_bytes(target), to_bytes(params)))
 
     def info(self) -> "Any":
         """struct dm_info of the answer; its names are libdevmapper.h's."""
-        answer = ffi.new("struct dm_info *")
-        check(lib.dm_task_get_info(self._task, answer))
+        answer = ffi.new(_INFO)
+        _check(lib.dm_task_get_info(self._task, answer))
         return answer
 
     def name(self) -> str:
@@ -270,12 +285,11 @@ class Task:
 
     def targets(self) -> "Iterator[tuple[int, int, str | None, str]]":
         """(start_sectors, length_sectors, target, params) of each line; one with target None for a missing table."""
-        start, length = ffi.new("uint64_t *"), ffi.new("uint64_t *")
-        kind, params = ffi.new("char **"), ffi.new("char **")
+        numbers, texts = ffi.new(_TWO_NUMBERS), ffi.new(_TWO_TEXTS)
         following = ffi.NULL
         while True:
-            following = lib.dm_get_next_target(self._task, following, start, length, kind, params)
-            yield start[0], length[0], to_text(kind[0]) if kind[0] else None, to_text(params[0])
+            following = lib.dm_get_next_target(self._task, following, numbers, numbers + 1, texts, texts + 1)
+            yield numbers[0], numbers[1], to_text(texts[0]) if texts[0] else None, to_text(texts[1])
             if not following:
                 return
 
@@ -295,11 +309,13 @@ class Task:
         check(bool(entry))
         if not entry.dev:
             return
+        address = ffi.cast(_BYTES, entry)
         while True:
             yield to_text(entry.name), entry.dev
-            if not entry.next:
+            if not (distance := entry.next):
                 return
-            entry = ffi.cast("struct dm_names *", ffi.cast("char *", entry) + entry.next)
+            address += distance
+            entry = ffi.cast(_NAMES, address)
 
     def versions(self) -> "Iterator[tuple[str, tuple[int, int, int]]]":
         """(name, version) of each target of a LIST_VERSIONS or TARGET_VERSION answer."""

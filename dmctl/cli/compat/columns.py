@@ -108,7 +108,7 @@ class Columns:
             if self._report.kinds & (report.STATS | report.REGION):
                 self._add_statistics(info.devno, row)
                 return
-            selected = self._report.add(row.value, show=self._chosen is None)
+            selected = self._report.add(row.value, task=task, show=self._chosen is None)
         if selected and self._chosen is not None:
             self._chosen(info.name)
 
@@ -140,7 +140,7 @@ class Columns:
                 return
             row.statistics = stats_fields.StatsRow(request, stats, counters, self._units, interval).value
             for _ in stats.walk(what):
-                self._report.add(row.value)
+                self._report.add(row.value, task=row.task)
 
     def _sample(self, stats: "Stats", devno: tuple[int, int], program: str) -> "Sample":
         """The counters of a device without clearing them, against those of the interval before."""
@@ -180,17 +180,17 @@ class _Row:
     """The fields of one device, each computed when it is asked for."""
 
     def __init__(self, device: "Device", task: "Task", info: "Info", kinds: int, tree: "Tree | None"):
-        self._task = task
-        self._info = info
+        self.task = task
+        self.info = info
         self._tree = tree
         self.statistics: Fields | None = None
         self._node = tree.find(info.devno) if tree else None
         if tree and self._node is None:
             raise Failed(f"Cannot find node {info.devno[0]}:{info.devno[1]}.")
-        self._deps: list[tuple[int, int]] = []
+        self.deps: list[tuple[int, int]] = []
         if kinds & report.DEPS:
             try:
-                self._deps = _plain(device, info).deps()[0]
+                self.deps = _plain(device, info).deps()[0]
             except DmctlError as error:
                 if not getattr(error, "logged", False):
                     stream.error(str(error))
@@ -202,42 +202,19 @@ class _Row:
             return self._name_part(field)
         if field in ("devs_used", "names_using_dev", "devnos_using_dev", "device_ref_count"):
             return self._relation(field)
-        task, info = self._task, self._info
-        values: dict[str, Callable[[], str | int]] = {
-            "name": lambda: info.name,
-            "mangled_name": lambda: task.other_form(uuid=False, mangled=True),
-            "unmangled_name": lambda: task.other_form(uuid=False, mangled=False),
-            "uuid": lambda: info.uuid,
-            "mangled_uuid": lambda: task.other_form(uuid=True, mangled=True),
-            "unmangled_uuid": lambda: task.other_form(uuid=True, mangled=False),
-            "read_ahead": lambda: task.read_ahead() or 0,
-            "blkdevname": lambda: _block_name(info.devno),
-            "attr": lambda: _attributes(info),
-            "tables_loaded": lambda: ("None", "Live", "Inactive", "Both")[info.live_table + 2 * info.inactive_table],
-            "suspended": lambda: "Suspended" if info.suspended else "Active",
-            "readonly": lambda: "Read-only" if info.read_only else "Writeable",
-            "devno": lambda: f"{info.devno[0]}:{info.devno[1]}",
-            "major": lambda: info.devno[0],
-            "minor": lambda: info.devno[1],
-            "open": lambda: info.open_count,
-            "segments": lambda: info.target_count,
-            "events": lambda: info.event_nr,
-            "device_count": lambda: len(self._deps),
-            "devnos_used": lambda: ",".join(f"{major}:{minor}" for major, minor in self._deps),
-            "blkdevs_used": lambda: ",".join(_block_name(devno) for devno in self._deps),
-        }
-        if field not in values and self.statistics:
-            return self.statistics(field)
-        return values[field]()
+        if field in _VALUES:
+            return _VALUES[field](self)
+        assert self.statistics is not None
+        return self.statistics(field)
 
     def _name_part(self, field: str) -> str:
         # As dmsetup has it: what stands before the first hyphen of the uuid, nothing if there is none.
-        subsystem = self._info.uuid.partition("-")[0] if "-" in self._info.uuid else ""
+        subsystem = self.info.uuid.partition("-")[0] if "-" in self.info.uuid else ""
         if field == "subsystem":
             return subsystem
         if subsystem != "LVM":
             return ""
-        return split_lvm_name(self._info.name)[_NAME_FIELDS.index(field) - 1]
+        return split_lvm_name(self.info.name)[_NAME_FIELDS.index(field) - 1]
 
     def _relation(self, field: str) -> str | int:
         assert self._tree is not None and self._node is not None
@@ -247,15 +224,6 @@ class _Row:
         if field == "devnos_using_dev":
             return ",".join(f"{node.devno[0]}:{node.devno[1]}" for node in nodes if node.devno != (0, 0))
         return ",".join(node.name for node in nodes if node.name)
-
-
-def _attributes(info: "Info") -> str:
-    return (
-        ("L" if info.live_table else "-")
-        + ("I" if info.inactive_table else "-")
-        + ("s" if info.suspended else "-")
-        + ("r" if info.read_only else "w")
-    )
 
 
 def _plain(device: "Device", info: "Info") -> "Device":
@@ -269,6 +237,20 @@ def _block_name(devno: tuple[int, int]) -> str:
     if name is None:
         raise Failed(f"Could not resolve block device name for {devno[0]}:{devno[1]}.")
     return name
+
+
+# What libdm.report does not read from the request itself. Made anew for each field, it took longer than the fields.
+_VALUES: "dict[str, Callable[[_Row], str | int]]" = {
+    "mangled_name": lambda row: row.task.other_form(uuid=False, mangled=True),
+    "unmangled_name": lambda row: row.task.other_form(uuid=False, mangled=False),
+    "mangled_uuid": lambda row: row.task.other_form(uuid=True, mangled=True),
+    "unmangled_uuid": lambda row: row.task.other_form(uuid=True, mangled=False),
+    "read_ahead": lambda row: row.task.read_ahead() or 0,
+    "blkdevname": lambda row: _block_name(row.info.devno),
+    "device_count": lambda row: len(row.deps),
+    "devnos_used": lambda row: ",".join(f"{major}:{minor}" for major, minor in row.deps),
+    "blkdevs_used": lambda row: ",".join(_block_name(devno) for devno in row.deps),
+}
 
 
 def print_fields(request: Request) -> None:

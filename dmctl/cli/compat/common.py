@@ -4,7 +4,7 @@
 from dmctl.cli import stream
 from dmctl.cli.compat.run import Failed, report
 from dmctl.cli.compat.switches import Request
-from dmctl.device import Device, Info, Options, list_devices
+from dmctl.device import Device, Info, Options, each_device
 from dmctl.errors import DmctlError
 
 TYPE_CHECKING = False
@@ -47,16 +47,16 @@ def names_no_device(request: Request, operands: list[str]) -> bool:
 
 def for_all(request: Request, act: "Callable[[ListEntry], None]", *, silent: bool = False) -> None:
     """Do something for every device in the kernel's order. A failure does not keep it from the others."""
-    entries = list_devices(options(request))
-    if not entries and not silent and not request.json:
-        stream.write("No devices found\n")
-    failed = False
-    for entry in entries:
+    found = failed = False
+    for entry in each_device(options(request)):
+        found = True
         try:
             act(entry)
         except DmctlError as error:
             report(request, error)
             failed = True
+    if not found and not silent and not request.json:
+        stream.write("No devices found\n")
     if failed:
         raise Failed("")
 

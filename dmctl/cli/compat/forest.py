@@ -101,7 +101,12 @@ class _Line:
         self.column = 1
 
     def write(self, text: str) -> None:
-        for byte in os.fsencode(text):
+        encoded = os.fsencode(text)
+        if text.isascii() and (not self._truncate or self.column + len(encoded) <= self._width):
+            self.column += len(encoded)
+            self._drawn += encoded
+            return
+        for byte in encoded:
             self._put(byte)
 
     def _put(self, byte: int) -> None:

@@ -116,6 +116,8 @@ def _run(request: Request, words: list[str]) -> bool:
             stream.error("Invalid DM_DEV_DIR environment variable value.")
             return False
     _parse(request, words, dev_dir)
+    if request.verbosity < 2 and not request.debug:
+        libdm.on_log(_Log(request), libdm.LEVEL_WARNING)
     if request.verbosity > 2:
         libdm.start_timestamps()
     if not request.as_dmsetup and request.has("help") and request.command in COMMANDS:

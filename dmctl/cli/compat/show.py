@@ -23,9 +23,9 @@ def ls(request: Request, operands: list[str], multiple: bool) -> None:
     """ls [-o devno|blkdevname|devname] [--target TYPE] [--exec COMMAND]"""
     command = _command_to_exec(request)
     if request.json:
-        for_all(request, lambda entry: _gather(request, entry))
+        _for_each(request, lambda target: _gather(request, target))
     elif request.has("target") or command:
-        for_all(request, lambda entry: _list_if_target(request, entry, command))
+        _for_each(request, lambda target: _list_if_target(request, target, command))
     elif request.has("tree"):
         from dmctl.cli.compat.forest import draw
 
@@ -36,13 +36,14 @@ def ls(request: Request, operands: list[str], multiple: bool) -> None:
         for_all(request, lambda entry: _list(request, entry))
 
 
+def _for_each(request: Request, act: "Callable[[Device], None]") -> None:
+    wanted = options(request)
+    for_all(request, lambda entry: act(Device(entry.name, options=wanted)))
+
+
 def _command_to_exec(request: Request) -> Command | None:
     text = request.texts.get("exec")
     return Command(request, text) if text is not None else None
-
-
-def _of(request: Request, entry: "ListEntry") -> Device:
-    return Device(entry.name, options=options(request))
 
 
 def _list(request: Request, entry: "ListEntry") -> None:
@@ -50,24 +51,25 @@ def _list(request: Request, entry: "ListEntry") -> None:
     stream.write(f"{entry.name}\t({_device_name(request, entry.devno) or f'{major}:{minor}'})\n")
 
 
-def _gather(request: Request, entry: "ListEntry") -> None:
+def _gather(request: Request, target: Device) -> None:
     from dmctl.cli.output import list_object
 
     wanted = request.texts.get("target")
-    lines, info = _of(request, entry).status() if wanted is not None else ([], _of(request, entry).info())
+    lines, info = target.status() if wanted is not None else ([], target.info())
     if wanted is None or any(line.target == wanted for line in lines):
         request.gathered.append(list_object(info))
 
 
-def _list_if_target(request: Request, entry: "ListEntry", command: Command | None) -> None:
-    lines, info = _of(request, entry).status()
+def _list_if_target(request: Request, target: Device, command: Command | None) -> None:
+    lines, info = target.status()
+    name = target.name or info.name
     wanted = request.texts.get("target")
     if wanted is not None and not any(line.target == wanted for line in lines):
         return
     if command is None or request.verbosity:
-        stream.write(f"{entry.name}\t({info.devno[0]}, {info.devno[1]})\n")
+        stream.write(f"{name}\t({info.devno[0]}, {info.devno[1]})\n")
     if command:
-        command.run(entry.name)
+        command.run(name)
 
 
 def _device_name(request: Request, devno: tuple[int, int]) -> str | None:
@@ -80,7 +82,7 @@ def _device_name(request: Request, devno: tuple[int, int]) -> str | None:
 def info(request: Request, operands: list[str], multiple: bool) -> None:
     """info [DEVICE]"""
     if names_no_device(request, operands):
-        for_all(request, lambda entry: _show_info(request, _of(request, entry)))
+        _for_each(request, lambda target: _show_info(request, target))
     else:
         _show_info(request, device(request, operands))
 
@@ -101,12 +103,12 @@ def _show_info(request: Request, target: Device) -> None:
 def deps(request: Request, operands: list[str], multiple: bool) -> None:
     """deps [DEVICE]"""
     if names_no_device(request, operands):
-        for_all(request, lambda entry: _show_deps(request, _of(request, entry), entry.name, True))
+        _for_each(request, lambda target: _show_deps(request, target, target.name, True))
     else:
         _show_deps(request, device(request, operands), operands[0] if operands else "(null)", multiple)
 
 
-def _show_deps(request: Request, target: Device, name: str, multiple: bool) -> None:
+def _show_deps(request: Request, target: Device, name: str | None, multiple: bool) -> None:
     try:
         devnos, found = target.deps(read_ahead=request.verbosity > 0)
     except NotFoundError as error:
@@ -145,13 +147,14 @@ def table(request: Request, operands: list[str], multiple: bool) -> None:
 def _lines_of_all(request: Request, operands: list[str], multiple: bool, read: "Read") -> None:
     command = _command_to_exec(request)
     if names_no_device(request, operands):
-        for_all(request, lambda entry: _show_lines(request, _of(request, entry), True, read, command))
+        _for_each(request, lambda target: _show_lines(request, target, True, read, command))
     else:
         _show_lines(request, device(request, operands), multiple, read, command)
 
 
 def _show_lines(request: Request, target: Device, multiple: bool, read: "Read", command: Command | None) -> None:
-    lines, found = read(target, read_ahead=request.verbosity > 0)
+    verbose = request.verbosity > 0
+    lines, found = read(target, read_ahead=verbose)
     if read is Device.table and not request.has("showkeys"):
         lines = [line.hide_keys() for line in lines]
     wanted = request.texts.get("target")
@@ -164,25 +167,23 @@ def _show_lines(request: Request, target: Device, multiple: bool, read: "Read", 
         from dmctl.cli.output import lines_object
 
         request.gathered.append(lines_object(found, lines, "params" if read is Device.table else "status"))
-    elif command is None or request.verbosity:
+    elif command is None or verbose:
         if read is Device.table and request.has("concise"):
             _write_concise(request, name, found, lines)
+        elif verbose:
+            stream.write(info_text(found))
+            _write_lines("", lines)
+            if multiple:
+                stream.write("\n")
         else:
-            _write_lines(request, name, found, lines, multiple=multiple)
+            _write_lines(f"{name}: " if multiple else "", lines)
     if command:
         command.run(name)
 
 
-def _write_lines(request: Request, name: str, found: Info, lines: list[Line], *, multiple: bool) -> None:
-    if request.verbosity:
-        stream.write(info_text(found))
-    prefix = f"{name}: " if multiple and not request.verbosity else ""
-    for line in lines:
-        stream.write(f"{prefix}{line.format()}\n")
-    if not lines:  # a device without a table has an empty line
-        stream.write(f"{prefix}\n")
-    if request.verbosity and multiple:
-        stream.write("\n")
+def _write_lines(prefix: str, lines: list[Line]) -> None:
+    texts = [line.format() for line in lines] or [""]  # a device without a table has an empty line
+    stream.write("".join([f"{prefix}{text}\n" for text in texts]))
 
 
 def _write_concise(request: Request, name: str, found: Info, lines: list[Line]) -> None:
