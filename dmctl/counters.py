@@ -80,14 +80,16 @@ class Sample:
         """The time between the two readings."""
         self._interval = nanoseconds
 
+    def _members(self) -> list[int]:
+        """The regions that the object consists of."""
+        stats = self._stats
+        return expand(stats.group_members(stats.group)) if stats.kind == GROUP else [stats.current_region]
+
     def _areas(self) -> list[Area]:
         stats = self._stats
         if stats.kind == AREA:
             return [self._regions[stats.current_region][stats.current_area]]
-        if stats.kind == GROUP:
-            members = expand(stats.group_members(stats.group))
-            return [area for region in members for area in self._regions.get(region, ())]
-        return self._regions[stats.current_region]
+        return [area for region in self._members() for area in self._regions.get(region, ())]
 
     def counter(self, number: int) -> int:
         """A counter of the object: the sum over its areas."""
@@ -125,7 +127,7 @@ class Sample:
         """The histogram as libdevmapper writes it; "" without one. width: -1 for no padding."""
         if not style & (VALUES | PERCENT):
             return self._stats.histogram(style, width)
-        bounds = self._stats.bin_bounds()
+        bounds = self._stats.bin_bounds(self._members()[0])
         areas = [area.bins for area in self._areas() if len(area.bins) == len(bounds)]
         if not bounds or not areas:
             return ""

@@ -236,12 +236,14 @@ class Stats:
         """How many bins the region's histogram has, 0 without one."""
         return int(lib.dm_stats_get_region_nr_histogram_bins(self._handle, _CURRENT))
 
-    def bin_bounds(self) -> list[tuple[int, int]]:
-        """Lower and upper bound of each bin in nanoseconds."""
-        histogram = lib.dm_stats_get_histogram(self._handle, _CURRENT, _CURRENT)
+    def bin_bounds(self, region: int) -> list[tuple[int, int]]:
+        """Lower and upper bound, in nanoseconds, of each bin of a region's histogram; empty without one."""
+        histogram = lib.dm_stats_get_histogram(self._handle, region, 0)
+        drain_log()
+        count = lib.dm_stats_get_region_nr_histogram_bins(self._handle, region) if histogram else 0
         return [
             (lib.dm_histogram_get_bin_lower(histogram, bin), lib.dm_histogram_get_bin_upper(histogram, bin))
-            for bin in range(self.bin_count if histogram else 0)
+            for bin in range(count)
         ]
 
     def histogram(self, style: int, width: int = 0) -> str:
@@ -308,10 +310,10 @@ class Stats:
         return to_text(buffer[0])
 
     def group_alias(self, group: int) -> str | None:
-        """The alias of a group; None without one."""
+        """The alias of a group, or the device's name; None where there is no such group."""
         if not self.has_group(group):
             return None
-        name = lib.dm_stats_get_alias(self._handle, WALK_GROUPS | group)
+        name = lib.dm_stats_get_alias(self._handle, group)  # of its first region, which has the same number
         drain_log()
         return to_text(name) if name else None
 

@@ -69,7 +69,6 @@ READS = {
             "list --nameprefixes",
             "list --nameprefixes --noheadings --rows",
             "list -o region_all",
-            "list -o frob",
             "list -S group_id=1",
             "list -S region_len>100",
             "list -S area_count=3",

@@ -46,6 +46,7 @@ _HISTOGRAMS = {
     "hist_ranges": RANGES,
 }
 _KINDS = {dm_stats.NOTHING: "all", dm_stats.AREA: "area", dm_stats.REGION: "region", dm_stats.GROUP: "group"}
+_MILLION = 1_000_000
 _NS_A_MS, _NS_A_SECOND = 1_000_000, 1_000_000_000
 
 _OBJECT = "statsname,group_id,region_id,obj_type"
@@ -175,7 +176,7 @@ class StatsRow:
 
     def _utilization(self) -> "Value":
         share = self._counters.utilization()
-        return dm_stats.percent_text(share), share
+        return dm_stats.percent_text(share), share if self._as_dmsetup else share // _MILLION
 
     def _interval_in_seconds(self) -> "Value":
         seconds = self._interval.nanoseconds / _NS_A_SECOND
@@ -187,12 +188,17 @@ class StatsRow:
         return self._stats.current_region
 
     def _size(self, sectors: int) -> "Value":
-        return self._units.text(sectors), self._key(float(sectors))
+        return self._units.text(sectors), _bits(sectors)
 
     def _key(self, value: float) -> int:
-        """What a value is sorted and selected by: dmsetup takes the bits of a double for a whole number."""
-        return int(struct.unpack("<Q", struct.pack("<d", value))[0]) if self._as_dmsetup else int(value)
+        """What a number is sorted and selected by. dmsetup hands a double over where libdevmapper wants an integer."""
+        return _bits(value) if self._as_dmsetup else int(value)
 
     def _word(self, number: int) -> "Value":
         """The number of a field of text, for which dmsetup keeps no text to select by."""
         return number if self._as_dmsetup else str(number)
+
+
+def _bits(value: float) -> int:
+    """The bits of a double, which libdevmapper sorts sizes by."""
+    return int(struct.unpack("<Q", struct.pack("<d", value))[0])
