@@ -4,7 +4,7 @@
 
 _dmctl() {
     local current=${COMP_WORDS[COMP_CWORD]} command='' options='' word
-    local commands='help create remove remove_all suspend resume load clear reload wipe_table rename measure message ls info deps status table wait mknodes mangle udevcreatecookie udevreleasecookie udevflags udevcomplete udevcomplete_all udevcookies target-version targets version setgeometry splitname check install-links'
+    local commands='help create remove remove_all suspend resume load clear reload wipe_table rename measure message ls info deps stats status table wait mknodes mangle udevcreatecookie udevreleasecookie udevflags udevcomplete udevcomplete_all udevcookies target-version targets version setgeometry splitname check install-links'
     COMPREPLY=()
     for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
         if [[ " $commands " == *" $word "* ]]; then
@@ -31,8 +31,9 @@ _dmctl() {
         measure) options='--checks --select --inactive --major --minor --noopencount --target --uuid --debug --help' ;;
         message) options='--checks --inactive --major --minor --noopencount --uuid --debug --help' ;;
         ls) options='--checks --exec --options --target --tree --json --debug --help' ;;
-        info) options='--checks --columns --count --select --inactive --interval --major --minor --nameprefixes --noheadings --noopencount --options --rows --separator --sort --uuid --unquoted --json --debug --help' ;;
+        info) options='--checks --columns --count --select --inactive --interval --major --minor --nameprefixes --noheadings --noopencount --options --rows --separator --sort --uuid --unbuffered --unquoted --json --headings --debug --help' ;;
         deps) options='--checks --select --inactive --major --minor --noopencount --options --uuid --json --debug --help' ;;
+        stats) options='--alias --alldevices --allprograms --allregions --area --areas --areasize --bounds --clear --count --select --filemap --follow --force --foreground --group --groupid --histogram --interval --length --major --minor --nameprefixes --nogroup --noheadings --nosuffix --notimesuffix --nomonitor --options --precise --programid --raw --region --regions --regionid --relative --rows --segments --separator --sort --start --units --uuid --unbuffered --unquoted --userdata --headings --debug --help' ;;
         status) options='--checks --select --exec --inactive --major --minor --noflush --noopencount --target --uuid --json --debug --help' ;;
         table) options='--checks --concise --select --exec --inactive --major --minor --noflush --noopencount --showkeys --target --uuid --json --debug --help' ;;
         wait) options='--checks --inactive --major --minor --noflush --noopencount --uuid --debug --help' ;;
@@ -48,7 +49,7 @@ _dmctl() {
         targets) options='--checks --json --debug --help' ;;
         version) options='--json --debug --help' ;;
         setgeometry) options='--debug --help' ;;
-        splitname) options='--nameprefixes --noheadings --options --rows --separator --unquoted --debug --help' ;;
+        splitname) options='--nameprefixes --noheadings --options --rows --separator --unbuffered --unquoted --headings --debug --help' ;;
         check) options='--table --json --debug --help' ;;
         install-links) options='--debug --help' ;;
     esac
@@ -56,8 +57,12 @@ _dmctl() {
         mapfile -t COMPREPLY < <(compgen -W "$options" -- "$current")
         return
     fi
+    if [[ $command == stats && ${COMP_WORDS[COMP_CWORD-1]} == stats ]]; then
+        mapfile -t COMPREPLY < <(compgen -W 'help clear create delete group list print report ungroup update_filemap version' -- "$current")
+        return
+    fi
     case $command in
-        remove|suspend|resume|load|clear|reload|wipe_table|rename|measure|message|info|deps|status|table|wait|mknodes|mangle|setgeometry)
+        remove|suspend|resume|load|clear|reload|wipe_table|rename|measure|message|info|deps|stats|status|table|wait|mknodes|mangle|setgeometry)
             while IFS= read -r word; do
                 [[ $word == "$current"* ]] && COMPREPLY+=("$(printf %q "$word")")
             done < <(dmctl ls 2>/dev/null | sed -n 's/\t(.*$//p')

@@ -64,8 +64,7 @@ def _register(command: Command) -> None:
 
 
 for _command in COMMANDS.values():
-    if _command.handler:
-        _register(_command)
+    _register(_command)
 
 
 def _native(command: Callable[..., None]) -> Callable[..., None]:

@@ -5,7 +5,7 @@ Commands and options come from the command table. Not loaded by any command.
 """
 
 from dmctl.cli.manual import options_of
-from dmctl.cli.spec import COMMANDS, Command, Option
+from dmctl.cli.spec import COMMANDS, STATS_COMMANDS, Command, Option
 
 _HEAD = """# SPDX-License-Identifier: LGPL-2.1-or-later
 # Made by python -m dmctl.cli.completion: change that, not this.
@@ -19,6 +19,7 @@ _NATIVE = (
     Command("install-links", (1, 1), 0, "", "DIR", "Make links to dmctl by dmsetup's names."),
 )
 _DEBUG = Option("debug", "", "", "print the log and the trace of a failure")
+_HEADINGS = Option("headings", "", "WHICH", "none, abbrev or full: what stands above columns")
 _HELP = Option("help", "", "", "explain the command")
 _JSON = Option("json", "", "", "print JSON")
 
@@ -29,11 +30,13 @@ def render() -> dict[str, str]:
 
 
 def _commands() -> list[Command]:
-    return [command for command in COMMANDS.values() if command.handler] + list(_NATIVE)
+    return [*COMMANDS.values(), *_NATIVE]
 
 
 def _options(command: Command) -> list[Option]:
-    return [*options_of(command), *[_JSON] * command.json, _DEBUG, _HELP]
+    options = options_of(command)
+    headings = [_HEADINGS] * any(option.long == "noheadings" for option in options)
+    return [*options, *[_JSON] * command.json, *headings, _DEBUG, _HELP]
 
 
 def _operands(command: Command) -> list[str]:
@@ -67,6 +70,10 @@ _dmctl() {{
 {"".join(cases)}    esac
     if [[ $current == -* ]]; then
         mapfile -t COMPREPLY < <(compgen -W "$options" -- "$current")
+        return
+    fi
+    if [[ $command == stats && ${{COMP_WORDS[COMP_CWORD-1]}} == stats ]]; then
+        mapfile -t COMPREPLY < <(compgen -W '{" ".join(STATS_COMMANDS)}' -- "$current")
         return
     fi
     case $command in
@@ -130,7 +137,8 @@ def _zsh_operands(command: Command) -> list[str]:
     words = []
     for place, operand in enumerate(_operands(command), 1):
         name = operand.rstrip(".")
-        action = {"DEVICE": "_dmctl_devices", "TABLE_FILE": "_files"}.get(name, "")
+        actions = {"DEVICE": "_dmctl_devices", "TABLE_FILE": "_files", "COMMAND": f"({' '.join(STATS_COMMANDS)})"}
+        action = actions.get(name, "")
         words.append(f"{'*' if operand.endswith('...') else place}:{name}:{action}")
     return words
 
@@ -156,6 +164,7 @@ def _fish() -> str:
     with_devices = [command.name for command in _commands() if "DEVICE" in command.usage]
     with_files = [command.name for command in _commands() if "TABLE_FILE" in command.usage]
     lines.append(f"complete -c dmctl -n {_seen(with_devices)} -a '(__dmctl_devices)'\n")
+    lines.append(f"complete -c dmctl -n {_seen(['stats'])} -a '{' '.join(STATS_COMMANDS)}'\n")
     lines.append(f"complete -c dmctl -n {_seen(with_files)} -F\n")
     return "".join(lines)
 

@@ -94,7 +94,7 @@ OPTIONS = [
         ("uid", "U", "UID", "owner of the node that libdevmapper makes"),
         ("units", "", "UNITS", "units of sizes"),
         ("uuid", "u", "UUID", "the device's uuid"),
-        ("unbuffered", "", "", "print each row when it is known"),
+        ("unbuffered", "", "", "print each row of a report when it is known"),
         ("unquoted", "", "", "leave out the quotes of --nameprefixes"),
         ("userdata", "", "TEXT", "text to keep with a statistics region"),
         ("verbose", "", "IGNORED", "as -v, but with an argument that is ignored"),
@@ -105,7 +105,7 @@ OPTIONS = [
         ("addnodeoncreate", "", "", "make the node when the device is created"),
     )
 ]
-VERBOSE_HELP = "say more; twice for libdevmapper's debug lines, three times with times"
+VERBOSE_HELP = "say more; twice for libdevmapper's debug lines, three times with times, four times with their places"
 
 LONG_OPTIONS = tuple(
     (option.long, REQUIRED_ARGUMENT if option.argument else NO_ARGUMENT, option.long) for option in OPTIONS
@@ -118,7 +118,7 @@ SELECTABLE = 2
 
 class Command:
     """One command: operand bounds (maximum -1: any number), whether it repeats over operands (SELECTABLE: -S picks
-    them too), "module:function" below dmctl.cli.compat ("": not there yet), usage, summary, the options that it
+    them too), "module:function" below dmctl.cli.compat ("" for a command of stats), usage, summary, the options that it
     takes in the long names' own words, and whether it has JSON."""
 
     __slots__ = ("handler", "json", "maximum", "minimum", "name", "options", "repeat", "summary", "usage")
@@ -280,7 +280,7 @@ COMMANDS = {
             "show:info",
             "[DEVICE...]",
             "Print state, tables, open count, event number and numbers of devices.",
-            "columns options sort select noheadings separator nameprefixes unquoted rows count interval "
+            "columns options sort select noheadings separator nameprefixes unquoted rows unbuffered count interval "
             + _DEVICE
             + _COMMON,
             json=True,
@@ -302,7 +302,6 @@ COMMANDS = {
             "stats:stats",
             "COMMAND [DEVICE...]",
             "Make, print and remove regions of I/O statistics, as dmstats does.",
-            "",
         ),
         Command(
             "status",
@@ -386,12 +385,12 @@ COMMANDS = {
             "columns:splitname",
             "NAME [SUBSYSTEM]",
             "Split an LVM device name into its parts.",
-            "options noheadings separator nameprefixes unquoted rows",
+            "options noheadings separator nameprefixes unquoted rows unbuffered",
         ),
     )
 }
 
-_REPORT = "options sort select noheadings nameprefixes unquoted rows separator units nosuffix count interval"
+_REPORT = "options sort select noheadings nameprefixes unquoted rows separator units nosuffix unbuffered count interval"
 _REGIONS = "allregions regionid "
 _PROGRAMS = "allprograms programid "
 _MONITOR = "nomonitor follow foreground "

@@ -45,11 +45,20 @@ def print_stats_usage(program: str, *, personality: bool) -> None:
 def command_help(program: str, command: Command) -> str:
     """The help of one command, 80 columns wide."""
     name = os.path.basename(program)
+    if STATS_COMMANDS.get(command.name) is command:
+        name += " stats"
     lines = [f"Usage: {name} {command.name} [OPTION...] {command.usage}".rstrip(), "", command.summary, ""]
+    if command.name == "stats":
+        lines.append("Commands:")
+        for subcommand in STATS_COMMANDS.values():
+            lines += _row(subcommand.name, subcommand.summary, 2 + max(map(len, STATS_COMMANDS)) + 2)
+        lines += ["", f"{name} stats COMMAND --help explains a command.", ""]
     wanted = command.options.split()
     rows = [(_names(option), option.help) for option in OPTIONS if option.long in wanted]
     rows.append(("-v", VERBOSE_HELP))
     rows.append(("--debug", "print libdevmapper's log to standard error, and the trace of a failure"))
+    if "noheadings" in wanted:
+        rows.append(("--headings WHICH", "none, abbrev for dmsetup's headings, or full for the fields' names"))
     if command.json:
         rows.append(("--json", "print JSON"))
     column = 2 + min(28, max(len(names) for names, _ in rows)) + 2

@@ -22,6 +22,9 @@ ASK = 'source "$1"; shift; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _dmctl; pr
         (["remove", "one", "t"], "one\t(254:0)\ntwo\t(254:1)\n", ["two"]),
         (["info", "a"], "a b\t(254:0)\n", ["a\\ b"]),
         (["remove", ""], "No devices found\n", []),
+        (["stats", "re"], "", ["report"]),
+        (["stats", "report", "t"], "one\t(254:0)\ntwo\t(254:1)\n", ["two"]),
+        (["stats", "create", "--area"], "", ["--area", "--areas", "--areasize"]),
         (["create", "o"], "one\t(254:0)\n", []),
     ],
 )

@@ -6,7 +6,7 @@ import os
 from dmctl import libdm
 from dmctl.cli import stream
 from dmctl.cli.compat.switches import CommandLineError, Request, cookie_value
-from dmctl.cli.spec import COMMANDS, SELECTABLE, Command
+from dmctl.cli.spec import COMMANDS, SELECTABLE, STATS_COMMANDS, Command
 from dmctl.errors import DmctlError, UsageError
 from dmctl.libdm import udev
 
@@ -123,12 +123,15 @@ def _run(request: Request, words: list[str]) -> bool:
     if not request.as_dmsetup and request.has("help") and request.command in COMMANDS:
         from dmctl.cli.usage import command_help
 
-        stream.write(command_help(request.program, COMMANDS[request.command]))
+        explained = COMMANDS[request.command]
+        if request.command == "stats" and request.operands:
+            explained = STATS_COMMANDS.get(request.operands[0], explained)
+        stream.write(command_help(request.program, explained))
         return True
     command = _find(request)
-    handler = _handler(request, command) if command else None
-    if command is None or handler is None:
+    if command is None:
         return False
+    handler = _handler(command)
     if request.json and not command.json:
         raise UsageError(f"{command.name} has no JSON output.")
     if request.has("help") or request.has("version"):
@@ -165,9 +168,9 @@ def _run_with_report(request: Request, command: Command, handler: "Handler") -> 
     if request.has("select") and command.repeat == SELECTABLE:
         request.counts["columns"] = 1
         info = COMMANDS["info"]
-        show_info = _handler(request, info)
+        show_info = _handler(info)
         request.columns = _report(request, info, lambda name: handler(request, [name], True))
-        if request.columns is None or show_info is None or not _units_are_good(request):
+        if request.columns is None or not _units_are_good(request):
             return False
         return _run_rounds(request, command, info, show_info)
     if request.has("columns"):
@@ -282,10 +285,7 @@ def _set_up_udev(request: Request, dev_dir: str) -> None:
         udev.set_checking(False)
 
 
-def _handler(request: Request, command: Command) -> "Handler | None":
-    if not command.handler:
-        stream.error(f"{os.path.basename(request.program)}: {command.name} is not available yet.")
-        return None
+def _handler(command: Command) -> "Handler":
     module, _, function = command.handler.partition(":")
     found: Handler = getattr(__import__(f"dmctl.cli.compat.{module}", fromlist=[function]), function)
     return found
