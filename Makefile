@@ -41,6 +41,7 @@ check: $(STAMP)
 
 bench: $(STAMP)
 	@$(VENV)/bin/python tests/bench/startup.py
+	@PYTHONPATH=tests $(VENV)/bin/python tests/bench/devices.py
 
 # The generators need nothing but the standard library, so they also run where nothing is installed yet.
 man:

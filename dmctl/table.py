@@ -9,8 +9,6 @@ Text is read exactly as leniently as dmsetup 1.02.185 reads it (dm-tools/dmsetup
 that are no text come and go as Python's surrogate escapes. Numbers of sectors are 512-byte sectors.
 """
 
-from __future__ import annotations
-
 import os
 
 from dmctl.errors import DmctlError
@@ -34,7 +32,7 @@ _CONCISE_FIELDS = ("name", "uuid", "minor", "flags", "table")
 _TABLE_FIELD = 4
 
 
-def _this_machine(name: str) -> DeviceFacts | None:
+def _this_machine(name: str) -> "DeviceFacts | None":
     from dmctl.check import device_facts
 
     return device_facts(name)
@@ -98,7 +96,7 @@ class Line:
         _set(self, "_spans", None)
 
     @classmethod
-    def parse(cls, text: str, *, line_number: int = 1, source: str = "") -> Line | None:
+    def parse(cls, text: str, *, line_number: int = 1, source: str = "") -> "Line | None":
         """The line that `text` holds, or None for a blank one or a comment. Raises TableFormatError."""
         # C text ends at its first NUL; then dmsetup trims, so that blanks in `end` only come from a cut-off comment.
         stripped = text.partition("\0")[0].rstrip(_BLANKS)
@@ -144,11 +142,11 @@ class Line:
         """The sector after the last one."""
         return self.start_sectors + self.length_sectors
 
-    def shift(self, sectors: int) -> Line:
+    def shift(self, sectors: int) -> "Line":
         """The same line `sectors` further on in its table (further ahead if negative)."""
         return Line(self.start_sectors + sectors, self.length_sectors, self.target, self.params)
 
-    def hide_keys(self) -> Line:
+    def hide_keys(self) -> "Line":
         """The same line as `dmsetup table` shows it without --showkeys."""
         params = params_without_secrets(self.target, self.params)
         return self if params == self.params else Line(self.start_sectors, self.length_sectors, self.target, params)
@@ -157,10 +155,10 @@ class Line:
         """The line as `dmsetup table --showkeys` prints it: a blank follows the target even without parameters."""
         return f"{self.start_sectors} {self.length_sectors} {self.target} {self.params}"
 
-    def __setattr__(self, name: str, value: object) -> NoReturn:
+    def __setattr__(self, name: str, value: object) -> "NoReturn":
         raise AttributeError(f"a table line's {name} cannot be changed")
 
-    def __delattr__(self, name: str) -> NoReturn:
+    def __delattr__(self, name: str) -> "NoReturn":
         raise AttributeError(f"a table line's {name} cannot be deleted")
 
     def __eq__(self, other: object) -> bool:
@@ -173,7 +171,7 @@ class Line:
         params = params_without_secrets(self.target, self.params)
         return f"Line({self.start_sectors}, {self.length_sectors}, {self.target!r}, {params!r})"
 
-    def __reduce__(self) -> tuple[type[Line], tuple[int, int, str, str]]:
+    def __reduce__(self) -> "tuple[type[Line], tuple[int, int, str, str]]":
         return Line, self._key()
 
     def _key(self) -> tuple[int, int, str, str]:
@@ -187,11 +185,11 @@ class Table:
 
     lines: tuple[Line, ...]
 
-    def __init__(self, lines: Iterable[Line] = ()):
+    def __init__(self, lines: "Iterable[Line]" = ()):
         _set(self, "lines", tuple(lines))
 
     @classmethod
-    def parse(cls, text: str, *, source: str = "") -> Table:
+    def parse(cls, text: str, *, source: str = "") -> "Table":
         """The table in `text`, read as dmsetup reads a file (lines end at "\\n" only).
 
         `source` is what messages call it: a file's name, "on stdin", or "" for --table. Raises TableFormatError at the
@@ -202,7 +200,7 @@ class Table:
         return cls(line for line in lines if line is not None)
 
     @classmethod
-    def concat(cls, *tables: Table) -> Table:
+    def concat(cls, *tables: "Table") -> "Table":
         """The tables one after the other, each moved to the end of the one before."""
         lines: list[Line] = []
         for table in tables:
@@ -215,7 +213,7 @@ class Table:
         """Size of a device with this table, as the kernel reckons it: the end of the last line."""
         return self.lines[-1].end_sectors if self.lines else 0
 
-    def hide_keys(self) -> Table:
+    def hide_keys(self) -> "Table":
         """The same table as `dmsetup table` shows it without --showkeys."""
         return Table(line.hide_keys() for line in self.lines)
 
@@ -226,10 +224,10 @@ class Table:
     def check(
         self,
         *,
-        targets: Container[str] | None = None,
-        loadable: Callable[[str], bool] | None = None,
-        device: Callable[[str], DeviceFacts | None] | None = _this_machine,
-    ) -> list[Finding]:
+        targets: "Container[str] | None" = None,
+        loadable: "Callable[[str], bool] | None" = None,
+        device: "Callable[[str], DeviceFacts | None] | None" = _this_machine,
+    ) -> "list[Finding]":
         """What is wrong with this table, before the kernel is asked; see dmctl.check.check()."""
         from dmctl.check import check
 
@@ -238,16 +236,16 @@ class Table:
     def __len__(self) -> int:
         return len(self.lines)
 
-    def __getitem__(self, index: int) -> Line:
+    def __getitem__(self, index: int) -> "Line":
         return self.lines[index]
 
-    def __iter__(self) -> Iterator[Line]:
+    def __iter__(self) -> "Iterator[Line]":
         return iter(self.lines)
 
-    def __setattr__(self, name: str, value: object) -> NoReturn:
+    def __setattr__(self, name: str, value: object) -> "NoReturn":
         raise AttributeError(f"a table's {name} cannot be changed")
 
-    def __delattr__(self, name: str) -> NoReturn:
+    def __delattr__(self, name: str) -> "NoReturn":
         raise AttributeError(f"a table's {name} cannot be deleted")
 
     def __eq__(self, other: object) -> bool:
@@ -259,7 +257,7 @@ class Table:
     def __repr__(self) -> str:
         return f"Table({list(self.lines)!r})"
 
-    def __reduce__(self) -> tuple[type[Table], tuple[tuple[Line, ...]]]:
+    def __reduce__(self) -> "tuple[type[Table], tuple[tuple[Line, ...]]]":
         return Table, (self.lines,)
 
 
@@ -288,7 +286,7 @@ class ConciseDevice:
         self.table_text = table if isinstance(table, str) else table.format()
 
     @property
-    def table(self) -> Table:
+    def table(self) -> "Table":
         """Its table. Raises TableFormatError, with the empty source that dmsetup names."""
         return Table.parse(self.table_text)
 
@@ -312,12 +310,12 @@ class ConciseDevice:
         return f"ConciseDevice({self.name!r}, {self.uuid!r}, {self.minor}, {self.read_only})"
 
 
-def format_concise(devices: Iterable[ConciseDevice]) -> str:
+def format_concise(devices: "Iterable[ConciseDevice]") -> str:
     """The devices as one line of `dmsetup table --concise`, without the line's end."""
     return ";".join(device.format() for device in devices)
 
 
-def parse_concise(text: str) -> Iterator[ConciseDevice]:
+def parse_concise(text: str) -> "Iterator[ConciseDevice]":
     """The devices of a concise specification, one by one, as `dmsetup create --concise` comes upon them.
 
     dmsetup creates each device before it reads on, so the devices before a mistake exist when it is found: an iterator
@@ -431,7 +429,7 @@ def _zeros(key: str) -> str:
     return "0" * len(os.fsencode(key))
 
 
-def _named(fields: tuple[str | None, ...]) -> Iterator[tuple[str, str | None]]:
+def _named(fields: tuple[str | None, ...]) -> "Iterator[tuple[str, str | None]]":
     return zip(_CONCISE_FIELDS, fields, strict=True)
 
 

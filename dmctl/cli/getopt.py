@@ -7,8 +7,6 @@ glibc 2.36 in the C locale.  Left out, because no dmsetup personality uses them:
 the 'W;' extension, non-ASCII option names, and translated messages.
 """
 
-from __future__ import annotations
-
 import os
 
 TYPE_CHECKING = False
@@ -32,7 +30,7 @@ class LongOption(tuple[str, int, str]):
 
     __slots__ = ()
 
-    def __new__(cls, name: str, has_arg: int, key: str) -> LongOption:
+    def __new__(cls, name: str, has_arg: int, key: str) -> "LongOption":
         return super().__new__(cls, (name, has_arg, key))
 
     @property
@@ -68,7 +66,7 @@ class Getopt:
     __slots__ = ("_argv", "_exact", "_in_order", "_long", "_program", "_short", "_stop_at_operand", "operands")
 
     def __init__(
-        self, argv: Iterable[str], short: str, long_options: Sequence[tuple[str, int, str]], program: str
+        self, argv: "Iterable[str]", short: str, long_options: "Sequence[tuple[str, int, str]]", program: str
     ) -> None:
         self._argv = argv
         self._in_order = short.startswith("-")
@@ -80,7 +78,7 @@ class Getopt:
         self._exact: dict[str, tuple[str, int, str]] | None = None
         self.operands: list[str] = []
 
-    def __iter__(self) -> Iterator[tuple[str, str | None]]:
+    def __iter__(self) -> "Iterator[tuple[str, str | None]]":
         operands = self.operands
         operands.clear()
         words = iter(self._argv)
@@ -99,7 +97,7 @@ class Getopt:
             else:
                 yield from self._cluster(word, words)
 
-    def _cluster(self, word: str, words: Iterator[str]) -> Iterator[tuple[str, str | None]]:
+    def _cluster(self, word: str, words: "Iterator[str]") -> "Iterator[tuple[str, str | None]]":
         """The short options of one word; the first that takes a value swallows the rest of it."""
         short = self._short
         for at, letter in enumerate(word[1:], 2):
@@ -117,7 +115,7 @@ class Getopt:
             yield letter, value
             return
 
-    def _long_option(self, text: str, words: Iterator[str]) -> tuple[str, str | None]:
+    def _long_option(self, text: str, words: "Iterator[str]") -> tuple[str, str | None]:
         """One word without its dashes; a required value may be the next word."""
         given, equals, attached = text.partition("=")
         name, has_arg, key = self._find_long(given, text)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Standard output and error as bytes: names keep their odd bytes, whatever the locale."""
 
+import atexit
 import os
 import sys
 
@@ -56,6 +57,10 @@ def flush() -> OSError | None:
         # What could not be sent must not be tried again, and reported again, when the interpreter ends.
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     return _Output.failure
+
+
+# For an end that nobody foresaw; the others flush, and see what came of it.
+atexit.register(flush)
 
 
 def error(text: str) -> None:

@@ -115,19 +115,16 @@ def inside(count: int, rounds: int) -> int:
     with backing.open("wb") as file:
         file.truncate(max(count, 1) * 4096)
     disk = attach(backing)
-    for number in (0, count):
-        create(number, disk.devno)
-        for _ in range(rounds):
+    for _ in range(rounds):
+        for number in (0, count):
+            create(number, disk.devno)
             for command in SHOWING:
                 for through_pipe in (False, True):
                     times.measure(command, number, through_pipe=through_pipe)
-    # What is removed has to be made first: each time is dear. Nothing is printed, so that a pipe would change nothing.
-    removing = ("dmsetup", "dmctl") * -(-rounds // 3)
-    for turn, program in enumerate(removing):
-        if turn:
-            create(count, disk.devno)
-        times.measure(REMOVING, count, through_pipe=False, program=program)
-    for _ in range(rounds):
+        # It prints nothing, so that a pipe would change nothing.
+        times.measure(REMOVING, count, through_pipe=False, program="dmsetup")
+        create(count, disk.devno)
+        times.measure(REMOVING, count, through_pipe=False, program="dmctl")
         times.measure(REMOVING, 0, through_pipe=False)
     detach(disk)
     print(
@@ -142,9 +139,7 @@ def inside(count: int, rounds: int) -> int:
 def main() -> int:
     parser = argparse.ArgumentParser(description="Measure commands over many devices in a user-mode Linux guest.")
     parser.add_argument("count", type=int, nargs="?", default=1000, metavar="N", help="number of devices (1000)")
-    parser.add_argument(
-        "--rounds", type=int, default=9, metavar="N", help="runs of each command; a third, for remove_all (9)"
-    )
+    parser.add_argument("--rounds", type=int, default=5, metavar="N", help="runs of each command (5)")
     parser.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.inside:
