@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 _MCL_CURRENT, _MCL_FUTURE = 1, 2  # asm-generic/mman.h
+_STATUS_BYTES = 1 << 16  # roomy
 _UNLOCKED = b"\nVmLck:\t       0 kB\n"
 
 
@@ -22,9 +23,13 @@ def lock() -> bool:
     Where it is not allowed (CAP_IPC_LOCK) or something is locked already, nothing happens.
     """
     os.strerror(errno.EIO)
-    with open("/proc/self/status", "rb") as status:
-        if _UNLOCKED not in status.read():
-            return False
+    descriptor = os.open("/proc/self/status", os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        unlocked = _UNLOCKED in os.read(descriptor, _STATUS_BYTES)
+    finally:
+        os.close(descriptor)
+    if not unlocked:
+        return False
     return not _libc("int(*)(int)", "mlockall")(_MCL_CURRENT | _MCL_FUTURE)
 
 

@@ -19,14 +19,20 @@ from dmctl.libdm import udev
 from dmctl.table import Line
 from guests.kernel_state import KernelState
 from kernel.child import in_child
-from kernel.stand_in import PLACE, dmctl_in_place_of_dmsetup, guest_only, in_place_of_dmsetup, run, run_dmctl, settle
+from kernel.stand_in import (
+    PLACE,
+    comparable,
+    database,
+    dmctl_in_place_of_dmsetup,
+    guest_only,
+    in_place_of_dmsetup,
+    run,
+    run_dmctl,
+    settle,
+)
 
 RULES = Path("/lib/udev/rules.d/55-dm.rules")
-LINKS = ("/dev/mapper", "/dev/disk")
 RECEIVE_BYTES = 16 << 20
-# What numbers an event or a device, or tells the time. Of a cookie, the lower half does.
-NUMBERS = ("SEQNUM", "USEC_INITIALIZED", "DISKSEQ")
-LISTS = {"DEVLINKS": " ", "TAGS": ":", "CURRENT_TAGS": ":"}
 TABLE = "0 1024 linear {l} 0"
 # libdevmapper.h: what dm_task_set_cookie() takes and no option of dmsetup gives.
 DISABLE_DISK_RULES, DISABLE_OTHER_RULES, LOW_PRIORITY = 0x04, 0x08, 0x10
@@ -75,42 +81,6 @@ class Events:
 def received(monitor):
     events = iter(lambda: monitor.poll(0), None)
     return [dict(event.properties) for event in events if event.sys_name.startswith("dm-")]
-
-
-def comparable(properties):
-    kept = {name: value for name, value in properties.items() if name not in NUMBERS}
-    for name in kept.keys() & LISTS.keys():  # udev keeps them in hash tables
-        kept[name] = sorted(kept[name].split(LISTS[name]))
-    if "DM_COOKIE" in kept:
-        kept["DM_COOKIE"] = f"flags {int(kept['DM_COOKIE']) >> 16:#x}"
-    return kept
-
-
-def database():
-    """udev's record of each dm device, and the links that it has made."""
-    devices = sorted(Path("/sys/block").glob("dm-*"))
-    told = run("udevadm", "info", "--query=property", *devices) if devices else ""
-    properties = [
-        dict(line.split("=", 1) for line in part.splitlines())
-        for part in re.split("^(?=DEVPATH=)", told, flags=re.M)[1:]
-    ]
-    assert [one["DEVNAME"] for one in properties] == [f"/dev/{device.name}" for device in devices]
-    records = {device.name: (comparable(one), *rest(device)) for device, one in zip(devices, properties, strict=True)}
-    links = {
-        os.path.join(folder, name): os.readlink(os.path.join(folder, name))
-        for top in LINKS
-        for folder, _, names in os.walk(top)
-        for name in names
-        if os.path.islink(os.path.join(folder, name)) and "/by-diskseq" not in folder
-    }
-    return records, dict(sorted(links.items()))
-
-
-def rest(device):
-    """What `udevadm info` leaves out: priorities of links, tags; whether udevd watches the device."""
-    number = "b" + (device / "dev").read_text().strip()
-    lines = Path("/run/udev/data", number).read_text().splitlines()
-    return sorted(line for line in lines if line[:2] not in ("I:", "E:")), os.path.lexists(f"/run/udev/watch/{number}")
 
 
 def swap_area(disk):
