@@ -107,3 +107,17 @@ def test_create_refuses():
             line("create", "a", "-u", "u" * 129, *table),
         ]
     )
+
+
+def test_units_of_no_size():
+    """dmsetup looks at --units even where no size is shown, but after the fields of a report."""
+    lines = [
+        ("version",),
+        ("splitname", "a-b"),
+        ("ls",),
+        ("info", "-c", "-o", "name"),
+        ("--version",),
+        ("frob",),
+        ("ls", "x"),
+    ]
+    compare([line(*words, "--units", units) for words in lines for units in ("1", "k")] + [line("help", "--units=")])
