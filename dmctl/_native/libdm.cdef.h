@@ -249,7 +249,7 @@ enum {
 extern const struct dm_report_field_type dmctl_report_fields[];
 extern const struct dm_report_object_type dmctl_report_types[];
 const struct dm_report_field_type *dmctl_report_fields_under_their_names(void);
-int dmctl_report_row(struct dm_task *task);
+int dmctl_report_row(uint32_t kinds, struct dm_task *task);
 extern "Python+C" int dmctl_report_value(struct dm_report *report, struct dm_pool *pool, struct dm_report_field *field,
 					 int number);
 int dmctl_report_set(struct dm_pool *pool, struct dm_report_field *field, const char *text, uint64_t sort_value);

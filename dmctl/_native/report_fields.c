@@ -18,16 +18,27 @@ static int report_value(struct dm_report *report, struct dm_pool *pool, struct d
 /* libdevmapper adds a field's offset to the object: with this as every object, the sum tells the field's number. */
 static char zero_object[256];
 
-static void *same_object(void *object)
-{
-	return zero_object;
-}
-
 static struct dm_task *row_task;
 static struct dm_info row_info;
+static uint32_t row_kinds;
 
-int dmctl_report_row(struct dm_task *task)
+/* One for each kind of fields: NULL tells libdevmapper that the row has none of them. */
+#define OBJECT(kind) \
+	static void *object_##kind(void *object) \
+	{ \
+		return row_kinds & DMCTL_REPORT_##kind ? zero_object : NULL; \
+	}
+OBJECT(TASK)
+OBJECT(INFO)
+OBJECT(DEPS)
+OBJECT(TREE)
+OBJECT(NAME)
+OBJECT(STATS)
+OBJECT(REGION)
+
+int dmctl_report_row(uint32_t kinds, struct dm_task *task)
 {
+	row_kinds = kinds;
 	row_task = task;
 	return !task || dm_task_get_info(task, &row_info);
 }
@@ -197,13 +208,13 @@ const struct dm_report_field_type *dmctl_report_fields_under_their_names(void)
 }
 
 const struct dm_report_object_type dmctl_report_types[] = {
-	{ DMCTL_REPORT_TASK, "Mapped Device Name", "name_", same_object },
-	{ DMCTL_REPORT_INFO, "Mapped Device Information", "info_", same_object },
-	{ DMCTL_REPORT_DEPS, "Mapped Device Relationship Information", "deps_", same_object },
-	{ DMCTL_REPORT_TREE, "Mapped Device Relationship Information", "tree_", same_object },
-	{ DMCTL_REPORT_NAME, "Mapped Device Name Components", "splitname_", same_object },
-	{ DMCTL_REPORT_STATS, "Mapped Device Statistics", "stats_", same_object },
-	{ DMCTL_REPORT_REGION, "Mapped Device Statistics Region Information", "region_", same_object },
+	{ DMCTL_REPORT_TASK, "Mapped Device Name", "name_", object_TASK },
+	{ DMCTL_REPORT_INFO, "Mapped Device Information", "info_", object_INFO },
+	{ DMCTL_REPORT_DEPS, "Mapped Device Relationship Information", "deps_", object_DEPS },
+	{ DMCTL_REPORT_TREE, "Mapped Device Relationship Information", "tree_", object_TREE },
+	{ DMCTL_REPORT_NAME, "Mapped Device Name Components", "splitname_", object_NAME },
+	{ DMCTL_REPORT_STATS, "Mapped Device Statistics", "stats_", object_STATS },
+	{ DMCTL_REPORT_REGION, "Mapped Device Statistics Region Information", "region_", object_REGION },
 	{ 0, "", "", NULL },
 };
 

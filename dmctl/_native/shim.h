@@ -57,8 +57,8 @@ extern const struct dm_report_field_type dmctl_report_fields[];
 extern const struct dm_report_object_type dmctl_report_types[];
 /* The same fields, each with its name in the place of the heading. */
 const struct dm_report_field_type *dmctl_report_fields_under_their_names(void);
-/* The device of the next row, or NULL for what is none; 0 on failure. */
-int dmctl_report_row(struct dm_task *task);
+/* The kinds of fields that the next row has, and its device, or NULL for what is none; 0 on failure. */
+int dmctl_report_row(uint32_t kinds, struct dm_task *task);
 /* Written in Python: sets the value of the field with this number in dmctl_report_fields; 0 on failure. */
 extern int dmctl_report_value(struct dm_report *report, struct dm_pool *pool, struct dm_report_field *field, int number);
 /* For a number that is printed otherwise than in digits. */

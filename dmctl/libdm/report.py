@@ -26,6 +26,7 @@ TASK, INFO, DEPS, TREE, NAME, STATS, REGION = (
     lib.DMCTL_REPORT_STATS,
     lib.DMCTL_REPORT_REGION,
 )
+_EVERYTHING = TASK | INFO | DEPS | TREE | NAME | STATS | REGION
 ALIGNED: int = lib.DM_REPORT_OUTPUT_ALIGNED
 BUFFERED: int = lib.DM_REPORT_OUTPUT_BUFFERED
 HEADINGS: int = lib.DM_REPORT_OUTPUT_HEADINGS
@@ -96,18 +97,19 @@ class Report:
         """What stands before a field's name in DM_FIELD='value'."""
         libdm.check(lib.dm_report_set_output_field_name_prefix(self._report, libdm.to_bytes(prefix)))
 
-    def add(self, value: "Fields", *, task: "Task | None" = None, show: bool = True) -> bool:
+    def add(self, value: "Fields", *, kinds: int = _EVERYTHING, task: "Task | None" = None, show: bool = True) -> bool:
         """Take a device, whose fields value() knows by their names; whether it is selected. show: print it, if it is.
 
+        kinds: those of the fields that it has; a report with others fails, and libdevmapper says for which field.
         task: the request that has been answered about it, so that value() is asked only for what that does not have.
         What value() raises comes out; for a DmctlError the device is left out and the others stay.
         """
         selected = ffi.new("int *")
-        libdm.check(lib.dmctl_report_row(task.pointer if task else ffi.NULL))
+        libdm.check(lib.dmctl_report_row(kinds, task.pointer if task else ffi.NULL))
         _Row.value = value
         added = lib.dm_report_object_is_selected(self._report, lib.dmctl_report_fields, show, selected)
         _Row.value = None
-        lib.dmctl_report_row(ffi.NULL)
+        lib.dmctl_report_row(0, ffi.NULL)
         error, _Row.error = _Row.error, None
         if error:
             libdm.drain_log()

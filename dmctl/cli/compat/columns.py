@@ -153,7 +153,7 @@ class Columns:
     def add_name(self, name: str, subsystem: str) -> None:
         """Take a name without a device, as splitname does."""
         parts = ("", "", "") if subsystem != "LVM" else split_lvm_name(name)
-        self._report.add(dict(zip(_NAME_FIELDS, (subsystem, *parts), strict=True)).__getitem__)
+        self._report.add(dict(zip(_NAME_FIELDS, (subsystem, *parts), strict=True)).__getitem__, kinds=report.NAME)
 
     def output(self) -> None:
         """Print what has been taken."""
