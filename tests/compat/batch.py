@@ -149,12 +149,15 @@ def _one(program, one):
     return Result(status, out.close(), _close(err))
 
 
-def differences(lines, *, programs=("dmsetup", "dmctl"), normal=lambda text: text):
-    """Compare lines; what differs, as text. normal() is applied to the standard output and error of each answer."""
+def differences(lines, *, programs=("dmsetup", "dmctl"), called="dmsetup", normal=lambda text: text):
+    """Compare lines; what differs, as text. normal() is applied to the standard output and error of each answer.
+
+    called: the name that dmsetup has.
+    """
     assert lines
     told = ""
     for one, answers in zip(lines, of_dmctl(lines, programs), strict=True):
-        expected = of_dmsetup(one)
+        expected = of_dmsetup(one, called=called)
         if not all(_same(*pair, expected, normal) for pair in zip(programs, answers, strict=True)):
             own = "".join(f"  {program}: {answer}\n" for program, answer in zip(programs, answers, strict=True))
             told += f"{one}\n  expected: {expected}\n  dmctl as\n{own}"

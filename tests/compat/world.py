@@ -51,8 +51,8 @@ class World:
             assert result.status == 0, result
 
     def run(self, tool, line, stdin=b""):
-        """Run a line, words separated by | if it holds any, else by blanks."""
-        words = line.split("|") if "|" in line else line.split()
+        """Run a line."""
+        words = split(line)
         result = tool(*self.expand(words), stdin=stdin.decode().format(**self.words).encode() if stdin else b"")
         if "--noudevsync" in words:  # udev is still at it
             subprocess.run(["udevadm", "settle"], check=True)
@@ -79,6 +79,11 @@ class World:
         if self.dmsetup("ls").out != b"No devices found\n":  # sysfs does not have the devices without a table
             result = self.dmsetup("remove_all", "--force")
             assert self.dmsetup("ls").out == b"No devices found\n", result
+
+
+def split(line):
+    """The words of a line, separated by | if it holds any, else by blanks."""
+    return line.split("|") if "|" in line else line.split()
 
 
 def read(path):

@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The host's end of a test session that goes on in a guest: start it, replay its reports as they arrive."""
+"""The host's end of a test session that goes on in guests: start them, replay their reports as they arrive."""
 
 import json
 import os
 import sys
 import tempfile
+import threading
+from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -21,36 +23,126 @@ PASSED_ON = ("PATH", "LANG", "CI")
 PASSED_ON_PREFIXES = ("DMCTL_", "LC_", "HYPOTHESIS_")
 
 
-def run_in_guest(session: pytest.Session, items: list[pytest.Item], guest: Guest) -> None:
-    """Run `items` in a new guest; their reports reach the session's hooks as if they had run here."""
-    config = session.config
+# A guest for fewer would spend its time on booting.
+_LEAST_TESTS = 60
+
+
+def run_in_guests(session: pytest.Session, items: list[pytest.Item], guest: Guest, at_once: int) -> None:
+    """Run `items` in new guests, so many at once; their reports reach the session's hooks as if they had run here.
+
+    The tests of a file stay together. Each guest gets some files, and when it has ended the next guest the next.
+    """
     with ExitStack() as stack:
-        kept: Path | None = config.getoption("--guest-results")
+        kept: Path | None = session.config.getoption("--guest-results")
         if kept is None:
             results = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="dmctl-results-")))
         else:
             results = kept.absolute()
-            results.mkdir(parents=True, exist_ok=True)
-        # By file: node ids are many, and hold any character there is.
-        (results / NODE_IDS).write_text(json.dumps([item.nodeid for item in items]))
-        (results / REPORTS).write_bytes(b"")
-        replay = Replay(session, items, results / REPORTS)
-        timeout_s: float = config.getoption("--guest-timeout")
+        batches = [items] if at_once == 1 else list(_batches(items))
+        if len(batches) == 1:
+            _run_in_guest(session, items, guest, results, threading.Lock(), threading.Event())
+        else:
+            _Workers(session, batches, guest, results).run(min(at_once, len(batches)))
+
+
+def _batches(items: list[pytest.Item]) -> Iterator[list[pytest.Item]]:
+    batch: list[pytest.Item] = []
+    for item in items:
+        if len(batch) >= _LEAST_TESTS and item.path != batch[-1].path:
+            yield batch
+            batch = []
+        batch.append(item)
+    yield batch
+
+
+class _Stopped(Exception):
+    """Another guest's tests have ended the session."""
+
+
+class _Workers:
+    """Threads that run a guest each, and call pytest's hooks by turns."""
+
+    def __init__(self, session: pytest.Session, batches: list[list[pytest.Item]], guest: Guest, results: Path) -> None:
+        self._session = session
+        self._batches = enumerate(batches)
+        self._guest = guest
+        self._results = results
+        self._turn = threading.Lock()
+        self._stop = threading.Event()
+        self._endings: list[BaseException] = []
+
+    def run(self, count: int) -> None:
+        """Return when all batches have run; raise what has ended the session before."""
+        threads = [threading.Thread(target=self._work) for _ in range(count)]
+        for thread in threads:
+            thread.start()
         try:
-            result = guest.run(
-                _pytest_command(config, items, results),
-                results,
-                timeout_s=timeout_s,
-                env=_environment(),
-                cwd=config.invocation_params.dir,
-                tick=replay.tick,
-            )
-        except GuestUnavailable as error:
+            for thread in threads:
+                thread.join()
+        finally:  # ^C too
+            self._stop.set()
+            for thread in threads:
+                thread.join()
+        if self._endings:
+            raise self._endings[0]
+
+    def _work(self) -> None:
+        while True:
+            with self._turn:
+                number, batch = next(self._batches, (0, None))
+            if batch is None or self._stop.is_set():
+                return
+            try:
+                folder = self._results / f"guest-{number}"
+                _run_in_guest(self._session, batch, self._guest, folder, self._turn, self._stop)
+            except _Stopped:
+                return
+            except BaseException as ending:
+                self._endings.append(ending)
+                self._stop.set()
+                return
+
+
+def _run_in_guest(
+    session: pytest.Session,
+    items: list[pytest.Item],
+    guest: Guest,
+    results: Path,
+    turn: threading.Lock,
+    stop: threading.Event,
+) -> None:
+    """Run `items` in one new guest. Hooks are called while `turn` is held; `stop` ends the guest."""
+    config = session.config
+    results.mkdir(parents=True, exist_ok=True)
+    # By file: node ids are many, and hold any character there is.
+    (results / NODE_IDS).write_text(json.dumps([item.nodeid for item in items]))
+    (results / REPORTS).write_bytes(b"")
+    replay = Replay(session, items, results / REPORTS)
+    timeout_s: float = config.getoption("--guest-timeout")
+
+    def tick() -> None:
+        with turn:
+            if stop.is_set():
+                raise _Stopped
+            replay.tick()
+
+    try:
+        result = guest.run(
+            _pytest_command(config, items, results),
+            results,
+            timeout_s=timeout_s,
+            env=_environment(),
+            cwd=config.invocation_params.dir,
+            tick=tick,
+        )
+    except GuestUnavailable as error:
+        with turn:
             replay.fail_unfinished(f"the guest could not start: {error}", "")
-            return
+        return
+    with turn:
         replay.fail_unfinished(*_what_ended(result, timeout_s, results))
-        if replay.unfinished == 0 and result.exit_status not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
-            raise pytest.UsageError(f"pytest in the guest ended with {result.exit_status}\n{tail(results / 'stdout')}")
+    if replay.unfinished == 0 and result.exit_status not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
+        raise pytest.UsageError(f"pytest in the guest ended with {result.exit_status}\n{tail(results / 'stdout')}")
 
 
 class Replay:

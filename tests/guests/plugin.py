@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""pytest on the host and in a guest as one session: tests marked `kernel` run in one guest, after the others.
+"""pytest on the host and in guests as one session: tests marked `kernel` run in guests, after the others.
 
 The same plugin is loaded in the guest, where it is told `--kernel=host` and has nothing to hand over.
 """
@@ -28,7 +28,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="where tests marked `kernel` run: a user-mode Linux guest (default), this machine (as root), nowhere",
     )
     group.addoption("--guest-timeout", type=float, default=1500.0, metavar="S", help="kill the guest after S seconds")
-    group.addoption("--guest-results", type=Path, metavar="DIR", help="keep the guest's console, output and dmesg")
+    group.addoption(
+        "--guests",
+        type=int,
+        default=min(2, os.cpu_count() or 1),
+        metavar="N",
+        help="how many guests run at once, each with some of the files (default: 2, or 1 on a single processor)",
+    )
+    group.addoption("--guest-results", type=Path, metavar="DIR", help="keep the guests' consoles, output and dmesg")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -71,9 +78,9 @@ def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, objec
         session.items = items
     if kernel_items := list(filter(is_kernel_test, items)):
         # Only now: the guest does not import this.
-        from guests.bridge import run_in_guest
+        from guests.bridge import run_in_guests
 
-        run_in_guest(session, kernel_items, GUESTS[kernel]())
+        run_in_guests(session, kernel_items, GUESTS[kernel](), session.config.getoption("--guests"))
     return result
 
 

@@ -29,7 +29,8 @@ class Session:
         self.status = done.returncode
         self.output = done.stdout + done.stderr
         self.cases: dict[str, dict[str, str]] = {}
-        for case in ET.parse(folder / "junit.xml").iter("testcase"):
+        # A test that another guest's failure has cut off has no name there.
+        for case in ET.parse(folder / "junit.xml").iterfind(".//testcase[@name]"):
             details = self.cases.setdefault(case.attrib["name"], {})
             for child in case:
                 details[child.tag] = child.attrib.get("message", "") + (child.text or "")
@@ -209,3 +210,39 @@ def test_missing_package_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
     monkeypatch.setattr(guests.uml, "_NEEDED", ((tmp_path / "absent", "user-mode-linux"),))
     reason = UmlGuest().unavailable()
     assert reason is not None and "Debian package user-mode-linux" in reason
+
+
+TWO_FILES = r"""
+@kernel
+@pytest.mark.parametrize("number", range(70))
+def test_{name}(number, record_property):
+    record_property("kernel", open("/proc/sys/kernel/random/boot_id").read().strip())
+    assert (number, "{name}") != (5, "inner")
+    if (number, "{name}") == (7, "dies"):
+        os._exit(3)
+"""
+
+
+@pytest.mark.usefixtures("needs_guest")
+def test_two_guests_at_once(tmp_path: Path) -> None:
+    for name in ("other", "dies"):
+        (tmp_path / f"test_{name}.py").write_text(HEADER + TWO_FILES.replace("{name}", name))
+    session = Session(tmp_path, TWO_FILES.replace("{name}", "inner"), "--guests=2")
+    assert len(session.cases) == 210
+    failed = {name for name, details in session.cases.items() if "failure" in details}
+    assert failed == {"test_inner[5]", *(f"test_dies[{number}]" for number in range(7, 70))}
+    kernels = {
+        case.attrib["name"].partition("[")[0]: property_.attrib["value"]
+        for case in ET.parse(tmp_path / "junit.xml").iter("testcase")
+        for property_ in case.iter("property")
+    }
+    assert len(set(kernels.values())) == 3
+
+
+@pytest.mark.usefixtures("needs_guest")
+def test_first_failure_ends_both_guests(tmp_path: Path) -> None:
+    (tmp_path / "test_other.py").write_text(HEADER + TWO_FILES.replace("{name}", "other") + "    time.sleep(0.2)\n")
+    session = Session(tmp_path, TWO_FILES.replace("{name}", "inner"), "--guests=2", "-x")
+    assert session.status == pytest.ExitCode.TESTS_FAILED
+    assert len(session.cases) < 76
+    assert "stopping after 1 failures" in session.output
