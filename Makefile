@@ -12,7 +12,7 @@ PYTEST_ARGS =
 # To build: gcc libc6-dev pkg-config libdevmapper-dev python3-dev. For the guest: user-mode-linux udev kmod mount.
 # Beside dmctl in the tests: dmsetup lvm2 thin-provisioning-tools shellcheck mandoc. CMake and ninja come from pip.
 PACKAGES = gcc libc6-dev pkg-config libdevmapper-dev python3 python3-dev python3-venv \
-           user-mode-linux udev kmod mount dmsetup thin-provisioning-tools lvm2 shellcheck mandoc
+           user-mode-linux udev kmod mount dmsetup e2fsprogs thin-provisioning-tools lvm2 shellcheck mandoc
 
 PIP = PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore $(VENV)/bin/pip --quiet
 STAMP = $(VENV)/.dmctl-installed

@@ -266,10 +266,10 @@ class ConciseDevice:
 
     uuid: "" for none. minor: None for any. read_only: None when the flags are empty, which dmsetup takes as "rw".
     table_text: the lines of its table; `table` reads them, so that a bad line shows up when the table is wanted and not
-    before the device's name was tried, as with dmsetup.
+    before the device's name was tried, as with dmsetup. A Table that was given is kept as it is.
     """
 
-    __slots__ = ("minor", "name", "read_only", "table_text", "uuid")
+    __slots__ = ("_table", "minor", "name", "read_only", "table_text", "uuid")
 
     def __init__(
         self,
@@ -283,12 +283,13 @@ class ConciseDevice:
         self.uuid = uuid
         self.minor = minor
         self.read_only = read_only
+        self._table = None if isinstance(table, str) else table
         self.table_text = table if isinstance(table, str) else table.format()
 
     @property
     def table(self) -> "Table":
         """Its table. Raises TableFormatError, with the empty source that dmsetup names."""
-        return Table.parse(self.table_text)
+        return Table.parse(self.table_text) if self._table is None else self._table
 
     def format(self) -> str:
         """The device as `dmsetup table --concise --showkeys` prints it, on one line without its end."""
@@ -302,7 +303,7 @@ class ConciseDevice:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, ConciseDevice):
             return NotImplemented
-        return all(getattr(self, name) == getattr(other, name) for name in self.__slots__)
+        return all(getattr(self, name) == getattr(other, name) for name in self.__slots__ if name != "_table")
 
     __hash__ = None  # type: ignore[assignment]
 

@@ -303,6 +303,14 @@ and the buffers are wiped.
 .It
 ^C while waiting for udev leaves no cookie behind.
 .It
+.Cm suspend ,
+.Cm wipe_table ,
+.Cm remove Fl -force
+and
+.Cm remove_all Fl -force
+lock the program in memory before a device is suspended, for its own files may be on it.
+Without the right to do so (CAP_IPC_LOCK) they go on unlocked.
+.It
 Without a running udevd the nodes are made by libdevmapper; dmsetup makes none unless
 .Fl -verifyudev
 or

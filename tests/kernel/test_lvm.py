@@ -90,6 +90,7 @@ LINES = [
     "info {vg}-thin",
     "info",
     "table",
+    "table --concise",
     "status",
     "deps -o devname",
     "splitname {vg}-li--near",
