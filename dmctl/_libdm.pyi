@@ -29,6 +29,8 @@ class _Lib(Protocol):
     DM_DEVICE_SET_GEOMETRY: int
     DM_DEVICE_ARM_POLL: int
     DM_DEVICE_GET_TARGET_VERSION: int
+    MCL_CURRENT: int
+    MCL_FUTURE: int
     DMCTL_REPORT_TASK: int
     DMCTL_REPORT_INFO: int
     DMCTL_REPORT_DEPS: int
@@ -73,6 +75,8 @@ class _Lib(Protocol):
     DM_REPORT_OUTPUT_COLUMNS_AS_ROWS: int
     dmctl_report_fields: CData
     dmctl_report_types: CData
+    def mlockall(self, flags: int, /) -> int: ...
+    def munlockall(self) -> int: ...
     def dm_task_create(self, type: int, /) -> CData: ...
     def dm_task_destroy(self, dmt: CData, /) -> None: ...
     def dm_task_run(self, dmt: CData, /) -> int: ...

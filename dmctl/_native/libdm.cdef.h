@@ -111,6 +111,10 @@ char *dm_task_get_name_unmangled(const struct dm_task *dmt);
 char *dm_task_get_uuid_mangled(const struct dm_task *dmt);
 char *dm_task_get_uuid_unmangled(const struct dm_task *dmt);
 void free(void *pointer);
+#define MCL_CURRENT ...
+#define MCL_FUTURE ...
+int mlockall(int flags);
+int munlockall(void);
 
 struct dm_pool;
 int dm_split_lvm_name(struct dm_pool *mem, const char *dmname, char **vgname, char **lvname, char **layer);

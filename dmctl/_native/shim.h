@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 
 struct dmctl_record {
 	int level;		/* as libdm gives it: syslog's numbers, with flag bits above 0x0f */

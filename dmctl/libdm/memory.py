@@ -4,13 +4,8 @@
 import errno
 import os
 
-import _cffi_backend
+from dmctl._libdm import lib
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from typing import Any
-
-_MCL_CURRENT, _MCL_FUTURE = 1, 2  # asm-generic/mman.h
 _STATUS_BYTES = 1 << 16  # roomy
 _UNLOCKED = b"\nVmLck:\t       0 kB\n"
 
@@ -30,15 +25,9 @@ def lock() -> bool:
         os.close(descriptor)
     if not unlocked:
         return False
-    return not _libc("int(*)(int)", "mlockall")(_MCL_CURRENT | _MCL_FUTURE)
+    return not lib.mlockall(lib.MCL_CURRENT | lib.MCL_FUTURE)
 
 
 def unlock() -> None:
     """munlockall()"""
-    _libc("int(*)(void)", "munlockall")()
-
-
-def _libc(kind: str, name: str) -> "Any":
-    """A function of the C library. By cffi, which is loaded already: to import ctypes takes longer than to lock."""
-    cffi: Any = _cffi_backend
-    return cffi.load_library(None).load_function(cffi.FFI().typeof(kind), name)
+    lib.munlockall()

@@ -42,6 +42,8 @@ def run_in_guests(session: pytest.Session, items: list[pytest.Item], guest: Gues
         if len(batches) == 1:
             _run_in_guest(session, items, guest, results, threading.Lock(), threading.Event())
         else:
+            if (terminal := session.config.pluginmanager.get_plugin("terminalreporter")) is not None:
+                terminal.showfspath = False  # else the files' names would take turns, with a dot between them
             _Workers(session, batches, guest, results).run(min(at_once, len(batches)))
 
 
