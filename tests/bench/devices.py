@@ -120,6 +120,9 @@ def inside(count: int, rounds: int) -> int:
                 one = Round(programs, command, through_pipe=through_pipe, remake=lambda: None)
                 measured.setdefault((command, through_pipe), []).append(one)
         if number % 3 == 0:  # what is removed has to be made anew, which is dear
+            # Just made, for the one as for the other: what the kernel does afterwards could delay the removal.
+            subprocess.run([dmsetup, "remove_all"], check=True)
+            create(count, disk.devno)
             # It prints nothing, so that a pipe would change nothing.
             one = Round(programs, REMOVING, through_pipe=False, remake=lambda: create(count, disk.devno))
             measured.setdefault((REMOVING, False), []).append(one)
