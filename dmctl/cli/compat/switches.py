@@ -203,7 +203,7 @@ def _scan_any_base(text: str) -> tuple[int, str] | None:
         end += 1
     if not end:
         return None
-    number = min(int(rest[:end], base), _LONG_MAX)
+    number = min(int(rest[:end], base), _LONG_MAX + negative)
     number = -number if negative else number
     return (number + 0x80000000) % 0x100000000 - 0x80000000, rest[end:]
 
