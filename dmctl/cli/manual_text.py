@@ -356,7 +356,8 @@ When standard output cannot be written, that is reported and the exit status is 
 prints the error of all its tries once, not 25 times.
 .It
 .Fl -unbuffered
-prints each row of a report when it is known, without making columns as wide as what is in them; dmsetup does nothing by it.
+prints each row of a report when it is known, without making columns as wide as what is in them;
+dmsetup does nothing by it.
 .It
 .Fl vvvv
 and more prints the file and the line of each message of libdevmapper.

@@ -235,8 +235,8 @@ def regions(prefix, disk, dmsetup, tmp_path):
                 assert (
                     dmsetup("message", world.words["p"] + name, "0", f"@stats_delete {region.split(':')[0]}").out == b""
                 )
-        for line in lines:
-            assert world.run(dmsetup, "stats " + line).status == 0
+        for words in lines:
+            assert world.run(dmsetup, "stats " + words).status == 0
         return world
 
     yield make
@@ -295,7 +295,7 @@ def test_dmctl_refuses(regions, dmctl):
     """Where dmstats guesses, aborts or leaves half of it, dmctl says what is wrong and changes nothing."""
     world = regions(REGIONS)
     before = in_kernel(world)
-    for line, message in (
+    for words, message in (
         ("create {p}a --areas 0", b'--areas must be at least 1, not "0".'),
         ("create {p}a --start 10x", b'Invalid start argument: "10x"'),
         ("create {p}a --length -1", b'Invalid length argument: "-1"'),
@@ -306,9 +306,9 @@ def test_dmctl_refuses(regions, dmctl):
         ("create|{p}a|--userdata|a b", b"--userdata cannot contain blanks."),
         ("create|{p}a|--programid|a b", b"--programid cannot contain blanks."),
     ):
-        result = world.run(dmctl, "stats|" + line if "|" in line else "stats " + line)
-        assert (result.status, result.out) == (1, b""), line
-        assert result.err.splitlines()[0] == message, line
+        result = world.run(dmctl, "stats|" + words if "|" in words else "stats " + words)
+        assert (result.status, result.out) == (1, b""), words
+        assert result.err.splitlines()[0] == message, words
     assert in_kernel(world) == before
 
 
