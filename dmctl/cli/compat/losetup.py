@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The command line of dmlosetup: a loop device of a file by device-mapper's `loop` target, which no mainline kernel has.
+"""The command line of dmlosetup: a loop device by device-mapper's `loop` target, which no mainline kernel has.
 
 It becomes one of dmsetup's, create or remove.
 """

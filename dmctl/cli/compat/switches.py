@@ -28,7 +28,8 @@ class Request:
     """A command line: how often each option came, the values, the command's name and its operands.
 
     as_dmsetup: called under dmsetup's name, so nothing is printed that dmsetup would not print.
-    json, debug, headings (none, abbrev or full): dmctl's own options. gathered: what a JSON answer consists of, until it is printed.
+    json, debug, headings (none, abbrev or full): dmctl's own options.
+    gathered: what a JSON answer consists of, until it is printed.
     concise_written: whether a line of --concise has been begun.
     columns: the report that the command line asks for, once it is begun.
     subcommand: what `stats` is to do. is_dmstats: called under dmstats's name.
