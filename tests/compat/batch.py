@@ -193,6 +193,7 @@ def standing(setup, folder, prefix):
         yield expand
     finally:
         of_dmsetup(line("remove_all", "--force"))
+        of_dmsetup(line("mknodes"))  # without udevd nobody else takes the nodes away
         left = of_dmsetup(line("ls"))
         detach(loop)
         backing.unlink()

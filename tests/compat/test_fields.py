@@ -215,7 +215,8 @@ def test_lists_of_fields(expand):
 
 def test_fields_of_no_device(expand):
     """splitname has a name only."""
-    lists = ("name", "+name", "major", "vg_name,devs_used", "device_count,lv_name", "lv_name,name_all")
+    # For those of DEPS dmsetup 1.02.185 itself ends in a segmentation fault.
+    lists = ("name", "+name", "major", "vg_name,devs_used", "lv_name,name_all")
     compare([line("splitname", "vg-lv", "-o", fields) for fields in lists])
 
 

@@ -113,9 +113,9 @@ def test_unbuffered_rows_are_the_buffered_ones(stack, dmctl, dmctl_as, dmsetup):
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("ls --tree -o inv", b"Tree option not recognised: inv."),
-        ("ls --tree -o compact,utf8,rw", b"Tree option not recognised: utf8."),
-        ("ls --tree -o devno", b"Tree option not recognised: devno."),
+        ("ls --tree -o inv", b"Tree options not recognised: inv."),
+        ("ls --tree -o compact,utf8,rw", b"Tree options not recognised: utf8,rw."),
+        ("ls --tree -o devno", b"Tree options not recognised: devno."),
         ("ls -o blk", b"Option not recognised: blk."),
         ("deps -o dev", b"Option not recognised: dev."),
     ],

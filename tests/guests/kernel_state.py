@@ -38,14 +38,14 @@ class KernelState(NamedTuple):
 
     def since(self, before: "KernelState") -> "KernelState":
         """What is there now and was not before."""
-        return KernelState(self.devices - before.devices, self.loops - before.loops, self.cookies - before.cookies)
+        return KernelState(*(now - then for now, then in zip(self, before, strict=True)))
 
     def __bool__(self) -> bool:
         return any(self)
 
     def __str__(self) -> str:
-        kinds = (("device", self.devices), ("loop device", self.loops), ("udev cookie", self.cookies))
-        return ", ".join(f"{kind} {name}" for kind, names in kinds for name in sorted(names))
+        kinds = ("device", "loop device", "udev cookie")
+        return ", ".join(f"{kind} {name}" for kind, names in zip(kinds, self, strict=True) for name in sorted(names))
 
 
 def left_since(before: KernelState) -> KernelState:
@@ -60,8 +60,7 @@ def left_since(before: KernelState) -> KernelState:
 
 def clean_up(left: KernelState) -> str:
     """Remove what was left behind; returns what could not be removed, or an empty string."""
-    before = KernelState.now()
-    keep = KernelState(before.devices - left.devices, before.loops - left.loops, before.cookies - left.cookies)
+    keep = KernelState.now().since(left)
     # First, for a removal may be waiting for one of them.
     if left.cookies:
         subprocess.run([DMSETUP, "udevcomplete_all", "--yes"], check=False, stdout=subprocess.DEVNULL)
@@ -72,6 +71,7 @@ def clean_up(left: KernelState) -> str:
             break
         # Those below a removed device can go now.
         remaining -= removed
+    subprocess.run([DMSETUP, "mknodes"], check=False, capture_output=True)  # and takes away nodes of no device
     for path in left.loops & KernelState.now().loops:
         with open(path, "rb") as loop:
             fcntl.ioctl(loop, LOOP_CLR_FD)

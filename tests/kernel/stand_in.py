@@ -66,7 +66,7 @@ def run_dmctl(*words):
 
         assert main(["dmsetup", *words]) == 0
 
-    ended = in_child(act)
+    ended = in_child(act, limit_ms=LIMIT_S * 1000)
     assert not ended.error, (words, ended)
     return ended.out.decode()
 

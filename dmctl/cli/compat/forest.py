@@ -58,10 +58,11 @@ class Style:
         self.shown = {"device", "truncate"}
         while text:
             word = text.partition(",")[0]
+            if exact and not word:
+                text = text[1:]
+                continue
             known = (option for option in _OPTIONS if option == word or (not exact and option.startswith(word)))
             option = next(known, None)
-            if option is None and exact:
-                raise CommandLineError(f"Tree option not recognised: {word}.")
             if option is None:
                 raise CommandLineError(f"Tree options not recognised: {text}.")
             self._take(option)

@@ -98,7 +98,8 @@ class _Log:
             if line.text == self._last_try:
                 return
             self._last_try = line.text
-        line_numbers = self._line_numbers or (self._request.verbosity >= 4 and not self._request.as_dmsetup)
+        more = line.level > libdm.LEVEL_WARNING and self._request.verbosity >= 4 and not self._request.as_dmsetup
+        line_numbers = self._line_numbers or (more and bool(line.file))
         text = f"{line.file}:{line.line}     {line.text}" if line_numbers else line.text
         own = self._request.json or (self._request.debug and line.level > libdm.LEVEL_WARNING)
         if line.to_stderr or own:
@@ -264,6 +265,9 @@ def _set_device_names(request: Request) -> None:
     rest = request.texts["options"]
     while rest:
         word = rest.partition(",")[0]
+        if not word and not request.as_dmsetup:
+            rest = rest[1:]
+            continue
         for name in ("devno", "blkdevname", "devname"):
             if name == word or (request.as_dmsetup and name.startswith(word)):
                 request.device_names = name
