@@ -165,7 +165,11 @@ class Request:
 
 def atoi(text: str) -> int:
     """C's atoi() of the GNU library: leading blanks, a sign, digits; anything else is 0; kept in 32 bits."""
-    number = _strtol(text, _LONG_MAX)
+    return _to_int(_strtol(text, _LONG_MAX))
+
+
+def _to_int(number: int) -> int:
+    """What a C int keeps of a number."""
     return (number + 0x80000000) % 0x100000000 - 0x80000000
 
 
@@ -206,7 +210,7 @@ def _scan_any_base(text: str) -> tuple[int, str] | None:
         return None
     number = min(int(rest[:end], base), _LONG_MAX + negative)
     number = -number if negative else number
-    return (number + 0x80000000) % 0x100000000 - 0x80000000, rest[end:]
+    return _to_int(number), rest[end:]
 
 
 def scan_unsigned(text: str) -> int | None:
@@ -249,7 +253,10 @@ def _octal_mode(text: str) -> int:
     rest = text.lstrip(_BLANKS)
     digits = rest[1:] if rest[:1] in ("+", "-") else rest
     mode = 0 if digits.strip("01234567") else int(digits or "0", 8)
-    if not mode or mode > _LONG_MAX:
-        why = "Numerical result out of range" if mode else ""
+    negative = rest.startswith("-")
+    too_great = mode > _LONG_MAX + negative
+    mode = _to_int(-mode if negative else mode)
+    if too_great or not mode:
+        why = "Numerical result out of range" if too_great else ""
         raise CommandLineError(f"Invalid argument for --mode: {text}. {why}")
-    return -mode if rest.startswith("-") else mode
+    return mode
