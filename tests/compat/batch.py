@@ -15,7 +15,7 @@ import sys
 import termios
 import traceback
 import tty
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import NamedTuple
 
 from compat.world import comparable, first_line
@@ -182,6 +182,7 @@ def standing(setup, folder, prefix):
     with backing.open("xb") as file:
         file.truncate(1 << 24)
     loop = attach(backing)
+    nodes = set(os.listdir("/dev/mapper"))
 
     def expand(text):
         return text.replace("{p}", prefix).replace("{l}", loop.path)
@@ -193,7 +194,9 @@ def standing(setup, folder, prefix):
         yield expand
     finally:
         of_dmsetup(line("remove_all", "--force"))
-        of_dmsetup(line("mknodes"))  # without udevd nobody else takes the nodes away
+        for node in set(os.listdir("/dev/mapper")) - nodes:
+            with suppress(FileNotFoundError):  # udevd takes away what it knows by this name
+                os.unlink(f"/dev/mapper/{node}")
         left = of_dmsetup(line("ls"))
         detach(loop)
         backing.unlink()
