@@ -26,7 +26,7 @@ SOURCES = pyproject.toml README.md LICENSE $(shell find man completions -type f)
 help:
 	@echo 'make try          show dmctl at work on a real kernel, in a user-mode Linux guest'
 	@echo 'make check        run all tests, those that need a kernel in the guest'
-	@echo 'make bench        measure the start-up time'
+	@echo 'make bench        measure the start-up time, and commands about 1000 devices'
 	@echo 'make man          write man/dmctl.8 anew'
 	@echo 'make completions  write completions/ anew'
 	@echo 'make clean        remove what was built, and $(VENV)'
