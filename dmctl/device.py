@@ -7,11 +7,11 @@ A Device names a device; it holds nothing open, and the device need not exist. E
 DeviceError with the kernel's reason when it refuses, and returns plain values. Sizes are 512-byte sectors.
 """
 
-import errno
 import os
 
 from dmctl import control
-from dmctl.errors import DeviceError, NotFoundError
+from dmctl.errors import DeviceError
+from dmctl.info import Info, ListEntry
 from dmctl.libdm import memory, udev
 from dmctl.libdm import task as dm
 from dmctl.libdm.task import Task
@@ -85,58 +85,6 @@ class Options:
             task.query_inactive_table()
         if self.checks:
             task.enable_checks()
-
-
-class ListEntry:
-    """A device in the kernel's list: name and devno (major, minor)."""
-
-    __slots__ = ("devno", "name")
-
-    def __init__(self, name: str, devno: tuple[int, int]):
-        self.name = name
-        self.devno = devno
-
-
-class Info:
-    """What a DM_DEV_STATUS answer says of a device (struct dm_ioctl in include/uapi/linux/dm-ioctl.h).
-
-    open_count and target_count are -1 where the kernel was not asked. read_ahead_sectors is None where the node in
-    /dev/mapper could not be opened, or was not tried.
-    """
-
-    __slots__ = (
-        "deferred_remove",
-        "devno",
-        "event_nr",
-        "inactive_table",
-        "internal_suspend",
-        "live_table",
-        "name",
-        "open_count",
-        "read_ahead_sectors",
-        "read_only",
-        "suspended",
-        "target_count",
-        "uuid",
-    )
-
-    def __init__(self, task: Task, *, read_ahead: bool = False):
-        answer = task.info()
-        if not answer.exists:
-            raise NotFoundError("Device does not exist.", errno=errno.ENXIO, verb=task.verb, device=task.device)
-        self.name = task.name()
-        self.uuid = task.uuid()
-        self.devno: tuple[int, int] = (answer.major, answer.minor)
-        self.suspended = answer.suspended != 0
-        self.read_only = answer.read_only != 0
-        self.deferred_remove = answer.deferred_remove != 0
-        self.internal_suspend = answer.internal_suspend != 0
-        self.live_table = answer.live_table != 0
-        self.inactive_table = answer.inactive_table != 0
-        self.open_count: int = answer.open_count
-        self.event_nr: int = answer.event_nr
-        self.target_count: int = answer.target_count
-        self.read_ahead_sectors = task.read_ahead() if read_ahead else None
 
 
 class Device:

@@ -10,7 +10,7 @@ LAYERS = (
     ("", "_libdm"),
     ("errors", "units", "control"),
     ("libdm",),
-    ("table", "device", "check", "counters"),
+    ("table", "info", "device", "check", "counters"),
     ("targets",),
     ("events",),
     ("cli", "__main__"),

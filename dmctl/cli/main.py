@@ -48,7 +48,7 @@ def main(argv: "Sequence[str]") -> int:
         ending = signal.args[0]
     except DmctlError as error:
         if debug:
-            _trace()
+            stream.trace(error)
         stream.error(f"dmctl: {error}")
         for line in getattr(error, "reason", ()):
             stream.error(f"kernel: {line}")
@@ -87,9 +87,3 @@ def _native(words: list[str]) -> list[str] | None:
     if not words or words[0] in ("--help", "-h"):
         return ["--help"] if words else []
     return [words[0], *leading, *words[1:]] if words[0] in NATIVE_COMMANDS else None
-
-
-def _trace() -> None:
-    import traceback
-
-    stream.error(traceback.format_exc().rstrip("\n"))

@@ -12,7 +12,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from dmctl.device import Info
+    from dmctl.info import Info
     from dmctl.table import Line
 
 _LISTS = {"targets": "targets", "target-version": "targets", "version": "versions"}

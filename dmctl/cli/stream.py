@@ -71,3 +71,15 @@ def error(text: str) -> None:
             data = data[os.write(2, data) :]
     except OSError:
         pass
+
+
+def trace(raised: BaseException) -> None:
+    """Print where an exception came from, without the lines of the source: nothing may be read from a file system that
+    may be suspended."""
+    lines = ["Traceback (most recent call last):"]
+    at = raised.__traceback__
+    while at:
+        code = at.tb_frame.f_code
+        lines.append(f'  File "{code.co_filename}", line {at.tb_lineno}, in {code.co_qualname}')
+        at = at.tb_next
+    error("\n".join([*lines, f"{type(raised).__qualname__}: {raised}"]))

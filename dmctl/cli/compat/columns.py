@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
     from dmctl.cli.compat.stats_fields import Interval, Units
     from dmctl.counters import Sample
-    from dmctl.device import Device, Info
+    from dmctl.device import Device
+    from dmctl.info import Info
     from dmctl.libdm.report import Fields, Value
     from dmctl.libdm.stats import Stats
     from dmctl.libdm.task import Task
@@ -97,7 +98,7 @@ class Columns:
 
     def add_device(self, device: "Device") -> None:
         """Take a device, as info does."""
-        from dmctl.device import Info
+        from dmctl.info import Info
         from dmctl.libdm import task as dm
 
         with device.task(dm.INFO) as task:

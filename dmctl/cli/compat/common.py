@@ -4,14 +4,15 @@
 from dmctl.cli import stream
 from dmctl.cli.compat.run import Failed, report
 from dmctl.cli.compat.switches import Request
-from dmctl.device import Device, Info, Options, each_device
+from dmctl.device import Device, Options, each_device
 from dmctl.errors import DmctlError
+from dmctl.info import Info
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from dmctl.device import ListEntry
+    from dmctl.info import ListEntry
 
 
 def options(request: Request) -> Options:

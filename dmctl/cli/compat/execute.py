@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """--exec: a command for each device, its node's path as the last argument.
 
-Whatever this needs is imported before a device is looked at: one that is suspended may hold the root file system.
+Whatever this needs is imported and locked in memory before a device is looked at: one that is suspended, perhaps by the
+command itself, may hold the root file system.
 """
 
 import os
@@ -10,6 +11,7 @@ from dmctl import libdm
 from dmctl.cli import stream
 from dmctl.cli.compat.run import Failed
 from dmctl.cli.compat.switches import Request
+from dmctl.libdm import memory
 
 _MOST_WORDS = 255
 
@@ -22,6 +24,7 @@ class Command:
     def __init__(self, request: Request, text: str):
         self._as_dmsetup = request.as_dmsetup
         self._words = text.split()
+        memory.lock()  # the command itself does not inherit that
 
     def run(self, name: str) -> None:
         """Run it for the device of this name, and wait for it. How it ends is nobody's business, in dmsetup."""

@@ -13,7 +13,7 @@ from dmctl.libdm.tree import Node, Tree
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from dmctl.device import ListEntry
+    from dmctl.info import ListEntry
 
 _MOST_DEPTH = 100
 _WIDTH = 80

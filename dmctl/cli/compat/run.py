@@ -326,9 +326,7 @@ def report(request: Request, error: Exception) -> None:
         for line in getattr(error, "reason", ()):
             stream.error(f"kernel: {line}")
     if request.debug:
-        import traceback
-
-        stream.error("".join(traceback.format_exception(error)).rstrip("\n"))
+        stream.trace(error)
 
 
 def _print_json(request: Request, command: Command) -> None:

@@ -6,15 +6,16 @@ from dmctl.cli import stream
 from dmctl.cli.compat.common import device, for_all, info_text, names_no_device, options
 from dmctl.cli.compat.execute import Command
 from dmctl.cli.compat.switches import Request
-from dmctl.device import Device, Info
+from dmctl.device import Device
 from dmctl.errors import NotFoundError
+from dmctl.info import Info
 from dmctl.table import Line
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from dmctl.device import ListEntry
+    from dmctl.info import ListEntry
 
     Read = Callable[..., tuple[list[Line], Info]]
 
