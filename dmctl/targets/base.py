@@ -1,0 +1,255 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""What the arguments and the status of every target have in common."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
+
+from dmctl import units
+from dmctl.check import DeviceFacts, Finding, check, device_facts
+from dmctl.table import Line, Table
+from dmctl.targets import fields
+from dmctl.targets.fields import DEVICE, ITEM, ITEMS, NUMBER, WORD, Spec, spec_of
+from dmctl.targets.words import Note, ParamsError, StatusError, Words
+
+OK, FAIL, ERROR = "ok", "fail", "error"
+
+
+class _Described:
+    """A dataclass whose fields have a Spec each.
+
+    parts: the classes of what the fields hold, for their own fields.
+    """
+
+    parts: ClassVar[tuple[type[Item], ...]] = ()
+
+    @classmethod
+    def specs(cls) -> dict[str, Spec]:
+        """The Spec of each field, in order."""
+        found = ((field.name, spec_of(field)) for field in dataclasses.fields(cls))  # type: ignore[arg-type]
+        return {name: spec for name, spec in found if spec}
+
+    @classmethod
+    def spec_of_note(cls, note: Note) -> Spec | None:
+        """The Spec of the field that a word was read for, None where the word is for none."""
+        for described in (cls, *cls.parts):
+            if note.name in (specs := described.specs()):
+                return specs[note.name]
+        return None
+
+    def to_dict(self, *, show_keys: bool = False) -> dict[str, Any]:
+        """The fields as JSON has them; of a secret one only zeros, one a byte, unless show_keys."""
+        shown = {}
+        for field in dataclasses.fields(self):  # type: ignore[arg-type]
+            spec, value = spec_of(field), getattr(self, field.name)
+            if spec and spec.secret and value and not show_keys:
+                value = self.without_secret(field.name, value)
+            shown[field.name] = _plain(value, show_keys)
+        return shown
+
+    def without_secret(self, name: str, value: str) -> str:
+        """What stands in the place of a secret value."""
+        return "0" * len(value)
+
+
+def _plain(value: Any, show_keys: bool) -> Any:
+    if isinstance(value, _Described):
+        return value.to_dict(show_keys=show_keys)
+    if isinstance(value, tuple):
+        return [_plain(one, show_keys) for one in value]
+    return value
+
+
+@dataclass(frozen=True, slots=True)
+class Item(_Described):
+    """One of several things of the same kind among a target's arguments or status, such as a leg."""
+
+    def __post_init__(self) -> None:
+        check_values(self, type(self).__name__.lower())
+
+
+@dataclass(frozen=True, slots=True)
+class Leg(Item):
+    """DEVICE OFFSET: where on a device something begins."""
+
+    device: str = fields.device("The device.")
+    offset_sectors: int = fields.number("Where on the device it begins.", unit="sectors", default=0)
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """From "DEVICE[,OFFSET]", the offset a size such as 1M or 2048s. Raises ValueError."""
+        device, _, offset = text.partition(",")
+        return cls(device, units.sectors(units.parse_size(offset, default_unit="s")) if offset else 0)
+
+    @classmethod
+    def read(cls, words: Words) -> Self:
+        return cls(words.word("device"), words.number("offset_sectors"))
+
+    def to_params(self) -> str:
+        return f"{self.device} {self.offset_sectors}"
+
+
+@dataclass(frozen=True, slots=True)
+class Arguments(_Described):
+    """What a table line says to its target.
+
+    Making one checks every value against its field's bounds and choices: ParamsError.
+    """
+
+    target: ClassVar[str]
+
+    def __post_init__(self) -> None:
+        check_values(self, self.target)
+
+    @classmethod
+    def parse_params(cls, params: str) -> Self:
+        """Read a line's parameters, in any form that the kernel accepts. Raises ParamsError."""
+        words = cls._cursor(params)
+        made = cls._read(words)
+        words.end()
+        return made
+
+    @classmethod
+    def explain_params(cls, params: str) -> list[Note]:
+        """The words of a line's parameters, each with what it is. Raises ParamsError."""
+        words = cls._cursor(params)
+        cls._read(words)
+        words.end()
+        return words.notes
+
+    @classmethod
+    def _cursor(cls, params: str) -> Words:
+        secret = any(spec.secret for spec in cls.specs().values())
+        return Words(cls.target, params, ParamsError, secret=secret)
+
+    @classmethod
+    def _read(cls, words: Words) -> Self:
+        raise NotImplementedError
+
+    def to_params(self) -> str:
+        """The line's parameters, in the form that the newest kernel prints where that can be loaded."""
+        raise NotImplementedError
+
+    def line(self, start_sectors: int, length_sectors: int) -> Line:
+        """A table line of these arguments."""
+        return Line(start_sectors, length_sectors, self.target, self.to_params())
+
+    def findings(
+        self, length_sectors: int, device: Callable[[str], DeviceFacts | None] | None = device_facts
+    ) -> list[Finding]:
+        """What the kernel would refuse of a line of these arguments, as far as that can be known; see dmctl.check."""
+        return check(Table([self.line(0, length_sectors)]), device=device)
+
+    def devices(self) -> tuple[str, ...]:
+        """The devices that the arguments name, in their order, by path or major:minor."""
+        return tuple(_devices(self))
+
+    def default_length_sectors(self, size_sectors: Callable[[str], int]) -> int | None:
+        """The length that a line of these arguments has where the user gives none; None where one must be given.
+
+        size_sectors: the size of a device; it raises DmctlError for one that is not there.
+        """
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Usage(_Described):
+    """How full something is. what: "data", "metadata", "exceptions", …; unit: as of fields."""
+
+    what: str
+    used: int
+    total: int
+    unit: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Status(_Described):
+    """What a target's status says.
+
+    state: OK, or FAIL or ERROR, where the target says nothing but that. In those states, and where the target's version
+    does not tell it, a field is None. extra: words at the end that nothing here knows.
+    """
+
+    target: ClassVar[str]
+
+    state: str = OK
+    extra: tuple[str, ...] = ()
+
+    @classmethod
+    def parse_status(cls, text: str) -> Self:
+        """Read a status. Raises StatusError, and nothing else, whatever the text."""
+        return cls._parse(text)[0]
+
+    @classmethod
+    def explain_status(cls, text: str) -> list[Note]:
+        """The words of a status, each with what it is. Raises StatusError."""
+        return cls._parse(text)[1].notes
+
+    @classmethod
+    def _parse(cls, text: str) -> tuple[Self, Words]:
+        words = Words(cls.target, text, StatusError)
+        state = {"Fail": FAIL, "Error": ERROR}.get(words.peek()) if words.left == 1 else None
+        if state:
+            words.word("state")
+            return cls(state=state), words
+        try:
+            made = cls._read(words)
+        except ParamsError as error:  # of an Item
+            raise StatusError(str(error)) from None
+        if words.left:
+            made = dataclasses.replace(made, extra=words.rest("extra"))
+        return made, words
+
+    @classmethod
+    def _read(cls, words: Words) -> Self:
+        raise NotImplementedError
+
+    def usages(self) -> tuple[Usage, ...]:
+        """What of the target can be full, and how full it is."""
+        return ()
+
+    def warnings(self) -> tuple[str, ...]:
+        """What a user should know of this state, each in a few words without a full stop."""
+        return ("the target has failed",) if self.state == FAIL else ()
+
+
+def check_values(described: Any, what: str) -> None:
+    """Raise ParamsError for a value that its field cannot have."""
+    for field in dataclasses.fields(described):
+        spec, value = spec_of(field), getattr(described, field.name)
+        if spec is None or value is None:
+            continue
+        message = _mistake(spec, value)
+        if message:
+            raise ParamsError(f"{what}: {field.name} {message}.")
+
+
+def _mistake(spec: Spec, value: Any) -> str:
+    if spec.kind == NUMBER:
+        if not spec.minimum <= value <= spec.maximum:
+            return f"must be {spec.minimum} to {spec.maximum}, not {value}"
+    elif spec.kind in (DEVICE, WORD):
+        shown = "what is given" if spec.secret else repr(value)
+        if spec.choices and value not in spec.choices:
+            return f"must be one of {', '.join(spec.choices)}, not {shown}"
+        if len(list(Words("", value, ParamsError).rest(""))) != 1 or value.strip() != value:
+            return f"must be one word without blanks, not {shown}"
+    elif spec.kind == ITEMS and not isinstance(value, tuple):
+        return "must be a tuple"
+    return ""
+
+
+def _devices(described: Any) -> Iterator[str]:
+    for field in dataclasses.fields(described):
+        spec, value = spec_of(field), getattr(described, field.name)
+        if spec is None or value is None:
+            continue
+        if spec.kind == DEVICE and value != "-":
+            yield value
+        elif spec.kind in (ITEM, ITEMS):
+            for one in value if spec.kind == ITEMS else (value,):
+                if isinstance(one, Item):
+                    yield from _devices(one)
