@@ -308,7 +308,10 @@ and the buffers are wiped.
 .Cm remove Fl -force
 and
 .Cm remove_all Fl -force
-lock the program in memory before a device is suspended, for its own files may be on it.
+lock the program in memory before a device is suspended, for its own files may be on it;
+so does
+.Fl -exec ,
+whose command may suspend a device.
 Without the right to do so (CAP_IPC_LOCK) they go on unlocked.
 .It
 Without a running udevd the nodes are made by libdevmapper; dmsetup makes none unless
@@ -405,6 +408,9 @@ takes the alias of a group too.
 Numbers and sizes of
 .Cm stats
 that are none are refused; dmstats reads as much of them as it can.
+So is a region beyond the end of the device; from
+.Fl -start
+on, a region reaches to that end if no length is given.
 So are words with blanks, which the kernel would take apart, and an alias with a colon or a backslash.
 Where not all segments can get their regions, none does.
 .It

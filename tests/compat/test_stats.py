@@ -298,6 +298,11 @@ def test_dmctl_refuses(regions, dmctl):
     for words, message in (
         ("create {p}a --areas 0", b'--areas must be at least 1, not "0".'),
         ("create {p}a --start 10x", b'Invalid start argument: "10x"'),
+        ("create {p}a --start 99999", b"--start must be before the end of {p}a, 8192 sectors, not 99999."),
+        (
+            "create {p}a --start 8 --length 99999",
+            b"--length from sector 8 on must be at most 8184 sectors on {p}a, not 99999.",
+        ),
         ("create {p}a --length -1", b'Invalid length argument: "-1"'),
         ("delete {p}a --regionid 0x1", b'--regionid must be a number, not "0x1".'),
         ("delete {p}a --groupid nope", b'No group has the alias "nope".'),
@@ -308,7 +313,7 @@ def test_dmctl_refuses(regions, dmctl):
     ):
         result = world.run(dmctl, "stats|" + words if "|" in words else "stats " + words)
         assert (result.status, result.out) == (1, b""), words
-        assert result.err.splitlines()[0] == message, words
+        assert result.err.splitlines()[0] == message.replace(b"{p}", world.words["p"].encode()), words
     assert in_kernel(world) == before
 
 

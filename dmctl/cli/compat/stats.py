@@ -182,7 +182,10 @@ def _create_on(request: Request, handle: Stats, target: Device, where: tuple[int
     lines, info = target.table()
     extents = [(line.start_sectors, line.length_sectors) for line in lines] or [(0, 0)]
     if not request.has("segments"):
-        extents = [(start, length or sum(length for _, length in extents))]
+        size = sum(length for _, length in extents)
+        if not request.as_dmsetup:
+            length = _length_within(info.name, size, start, length)
+        extents = [(start, length or size)]
     made: list[int] = []
     try:
         for first, sectors in extents:
@@ -201,6 +204,15 @@ def _create_on(request: Request, handle: Stats, target: Device, where: tuple[int
         raise Failed(f"{info.name}: Could not create statistics region.") from error
     if request.has("segments") and not request.has("nogroup"):
         _group_segments(request, handle, made)
+
+
+def _length_within(name: str, size: int, start: int, length: int) -> int:
+    """The sectors of a region, by default up to the device's end. The kernel would take one that no request reaches."""
+    if start >= size:
+        raise Failed(f"--start must be before the end of {name}, {size} sectors, not {start}.")
+    if start + length > size:
+        raise Failed(f"--length from sector {start} on must be at most {size - start} sectors on {name}, not {length}.")
+    return length or size - start
 
 
 def bounds_of(request: Request) -> Bounds | None:
