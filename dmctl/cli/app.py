@@ -67,6 +67,20 @@ for _command in COMMANDS.values():
     _register(_command)
 
 
+def _register_native(name: str, summary: str, command: Callable[[list[str]], int]) -> None:
+    """A native command that reads its words itself."""
+
+    def carry_out(context: typer.Context) -> None:
+        status = ExitStatus.DONE
+        try:
+            status = command(context.args)
+        except (DmctlError, KeyboardInterrupt, signals.Terminated) as ending:
+            raise _Ended(ending) from None
+        raise typer.Exit(status)
+
+    app.command(name, cls=_AsItStands, help=summary, add_help_option=False)(carry_out)
+
+
 def _native(command: Callable[..., None]) -> Callable[..., None]:
     """A native command whose errors and interrupts reach main() instead of typer's own texts and exit statuses."""
 
@@ -86,9 +100,11 @@ class _Ended(BaseException):
 
 def run(words: list[str]) -> int:
     """Run a native command line and return its exit status. What a command raises comes out as it is."""
+    from dmctl.cli.build import SUMMARY, build
     from dmctl.cli.check import check
     from dmctl.cli.links import install_links
 
+    _register_native("build", SUMMARY, build)
     app.command("check")(_native(check))
     app.command("install-links")(_native(install_links))
     try:

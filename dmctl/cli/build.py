@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""dmctl build: a table line, or a device, from arguments with names, units and checks."""
+
+import argparse
+import difflib
+import json
+import sys
+from typing import NoReturn
+
+from dmctl.check import ERROR, device_facts
+from dmctl.cli import stream
+from dmctl.cli.target_options import TargetParser
+from dmctl.device import Device, Options
+from dmctl.errors import DmctlError, ExitStatus, UsageError
+from dmctl.table import Line, Table
+from dmctl.targets import TARGETS, Arguments, arguments_class
+
+SUMMARY = "Print a table line, or make a device, from arguments with names and units."
+_USAGE = "dmctl build TARGET ARGUMENT... [--OPTION VALUE...] [--size SIZE] [--then TARGET ARGUMENT...]..."
+_END = "dmctl build TARGET --help explains the target's arguments. Sizes may have units: 8s, 64K, 1.5G, 10MB."
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(f"{message[:1].upper()}{message[1:]}.")
+
+
+def build(words: list[str]) -> int:
+    """Print a table, or make a device with it; the exit status."""
+    parser = _Parser("dmctl build", usage=_USAGE, epilog=_END, description=SUMMARY, add_help=False, allow_abbrev=False)
+    parser.add_argument("--create", metavar="NAME", help="Make a device with the table instead of printing it.")
+    parser.add_argument("--uuid", help="The uuid of that device.")
+    parser.add_argument("--readonly", action="store_true", help="Make that device read-only.")
+    parser.add_argument("--then", action="store_true", help="What follows is the next line's target and arguments.")
+    parser.add_argument("--json", action="store_true", help="Print JSON.")
+    parser.add_argument("--showkeys", action="store_true", help="Print keys, not zeros in their place.")
+    segments = _segments(words)
+    options = argparse.Namespace()
+    for place, segment in enumerate(segments):
+        options, segments[place] = parser.parse_known_args(segment, options)
+    if segments[0][:1] in ([], ["--help"], ["-h"]):
+        _print_help(parser)
+        return ExitStatus.DONE if segments[0] else ExitStatus.USAGE
+    if options.create is None and (options.uuid is not None or options.readonly):
+        raise UsageError("--uuid and --readonly are for a device, which --create NAME makes.")
+    made: list[Arguments] = []
+    lines: list[Line] = []
+    for target, *rest in segments:
+        parser_of_target = TargetParser(_class_of(target))
+        if "--help" in rest or "-h" in rest:
+            stream.write(parser_of_target.format_help())
+            return ExitStatus.DONE
+        arguments, length = parser_of_target.read(rest)
+        if length is None:
+            length = _length(arguments)
+        made.append(arguments)
+        lines.append(arguments.line(lines[-1].end_sectors if lines else 0, length))
+    _check(Table(lines), devices_must_exist=options.create is not None)
+    if options.create is not None:
+        Device(options.create, options=Options()).create(lines, uuid=options.uuid, read_only=options.readonly)
+        if not options.json:
+            return ExitStatus.DONE
+    shown = lines if options.showkeys else [line.hide_keys() for line in lines]
+    if options.json:
+        _print_json(shown, made, options)
+    else:
+        stream.write(Table(shown).format())
+    return ExitStatus.DONE
+
+
+def _segments(words: list[str]) -> list[list[str]]:
+    """The words of each line."""
+    segments = [list[str]()]
+    for word in words:
+        if word == "--then":
+            segments.append([])
+        else:
+            segments[-1].append(word)
+    return segments
+
+
+def _print_help(parser: argparse.ArgumentParser) -> None:
+    stream.write(parser.format_help() + "\nTargets:\n")
+    for target in TARGETS:
+        cls = arguments_class(target)
+        module = sys.modules[cls.__module__].__doc__ if cls else ""
+        told = (module or "").strip().partition(": ")[2].partition(" (drivers/")[0].split("\n")[0]
+        stream.write(f"  {target:16} {told}\n")
+
+
+def _class_of(target: str) -> type[Arguments]:
+    cls = arguments_class(target)
+    if cls is None:
+        near = difflib.get_close_matches(target, TARGETS, 1)
+        raise UsageError(f"There is no target {target!r} that dmctl knows{f'; {near[0]}?' if near else '.'}")
+    return cls
+
+
+def _size_sectors(device: str) -> int:
+    facts = device_facts(device)
+    if facts is None:
+        raise DmctlError(f"{device!r} is not a block device that exists, so --size must be given.")
+    if not facts.size_sectors:
+        raise DmctlError(f"The size of {device!r} cannot be found out, so --size must be given.")
+    return facts.size_sectors
+
+
+def _length(arguments: Arguments) -> int:
+    """The length of a line in sectors, from its devices."""
+    try:
+        length = arguments.default_length_sectors(_size_sectors)
+    except DmctlError as error:
+        raise UsageError(f"{arguments.target}: {error}") from None
+    if length is None:
+        raise UsageError(f"{arguments.target}: --size must be given, as no device tells it.")
+    if length <= 0:
+        raise UsageError(f"{arguments.target}: nothing of the device is left from that offset on.")
+    return length
+
+
+def _check(table: Table, *, devices_must_exist: bool) -> None:
+    """Refuse what the kernel would refuse; without a device to make, the table may be for another machine."""
+    for finding in table.check(device=device_facts if devices_must_exist else None):
+        if finding.severity == ERROR:
+            raise UsageError(finding.message)
+        stream.error(f"dmctl: warning: {finding.message}")
+
+
+def _print_json(lines: list[Line], made: list[Arguments], options: argparse.Namespace) -> None:
+    rows = [
+        {
+            "start_sectors": line.start_sectors,
+            "length_sectors": line.length_sectors,
+            "target": line.target,
+            "params": line.params,
+            "arguments": arguments.to_dict(show_keys=options.showkeys),
+        }
+        for line, arguments in zip(lines, made, strict=True)
+    ]
+    version = {"command": "build", "vers_major": 1, "vers_minor": 0}
+    stream.write(json.dumps({"output_version": version, "name": options.create, "lines": rows}, indent=2) + "\n")
