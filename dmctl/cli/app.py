@@ -102,10 +102,12 @@ def run(words: list[str]) -> int:
     """Run a native command line and return its exit status. What a command raises comes out as it is."""
     from dmctl.cli.build import SUMMARY, build
     from dmctl.cli.check import check
+    from dmctl.cli.explain import explain
     from dmctl.cli.links import install_links
 
     _register_native("build", SUMMARY, build)
     app.command("check")(_native(check))
+    app.command("explain")(_native(explain))
     app.command("install-links")(_native(install_links))
     try:
         app(args=words, prog_name="dmctl")

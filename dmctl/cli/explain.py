@@ -1,0 +1,187 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""dmctl explain: what each word of a table line and of a status means."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import typer
+
+from dmctl import units
+from dmctl.check import device_facts
+from dmctl.cli import stream
+from dmctl.cli.grid import Column, write_rows
+from dmctl.device import Device, Options, each_device
+from dmctl.errors import DmctlError
+from dmctl.table import Line, Table
+from dmctl.targets import ParamsError, StatusError, arguments_class, status_class
+from dmctl.targets.base import Arguments, Status
+from dmctl.targets.words import Note
+
+_COLUMNS = (Column("NAME"), Column("VALUE"), Column("MEANING", wraps=True))
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A word and what it is. number: its value where it is one."""
+
+    name: str
+    value: str
+    meaning: str
+
+    def to_dict(self) -> dict[str, str]:
+        return {"name": self.name, "value": self.value, "meaning": self.meaning}
+
+
+@dataclass(frozen=True, slots=True)
+class Explained:
+    """A line of a table, word by word, and its status, where that was asked for. error: why there is no more."""
+
+    line: Line
+    params: list[Row]
+    status: list[Row] | None
+    errors: list[str]
+    warnings: tuple[str, ...] = ()
+
+
+def explain(
+    devices: Annotated[
+        list[str] | None, typer.Argument(metavar="[DEVICE...]", help="Devices; without any, all.")
+    ] = None,
+    table: Annotated[
+        str | None, typer.Option("--table", metavar="FILE|-", help="A table instead of devices; - for standard input.")
+    ] = None,
+    showkeys: Annotated[bool, typer.Option("--showkeys", help="Show keys, not zeros in their place.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Tell what each word of a table line and of the status means.
+
+    Of a device, the live table and the status are read; the status without flushing what is under way.
+    """
+    if table is not None:
+        lines = _read_table(table)
+        found = [("", [_explain(line, None, showkeys) for line in lines])]
+    else:
+        names = devices or [entry.name for entry in each_device()]
+        found = [(name, list(_of_device(name, showkeys))) for name in names]
+    if as_json:
+        _print_json(found)
+    else:
+        for name, explained in found:
+            for one in explained:
+                _print(name, one)
+
+
+def _read_table(path: str) -> Table:
+    if path == "-":
+        return Table.parse(os.fsdecode(sys.stdin.buffer.read()), source="on stdin")
+    try:
+        with open(path, "rb") as file:
+            return Table.parse(os.fsdecode(file.read()), source=path)
+    except OSError as error:
+        raise DmctlError(f"{path} cannot be read: {error.strerror}.", errno=error.errno or 0) from None
+
+
+def _of_device(name: str, showkeys: bool) -> Iterator[Explained]:
+    device = Device(name, options=Options(no_flush=True))
+    lines, status = device.table()[0], device.status()[0]
+    told = {one.start_sectors: one.params for one in status}
+    for line in lines:
+        yield _explain(line, told.get(line.start_sectors), showkeys)
+
+
+def _explain(line: Line, status: str | None, showkeys: bool) -> Explained:
+    errors: list[str] = []
+    arguments, state = arguments_class(line.target), status_class(line.target)
+    params: list[Row] = []
+    shown: list[Row] | None = None
+    warnings: tuple[str, ...] = ()
+    line = line if showkeys else line.hide_keys()
+    if arguments is None or state is None:
+        errors.append(f"{line.target}: dmctl does not know this target.")
+    else:
+        try:
+            params = [_row(arguments, note) for note in arguments.explain_params(line.params)]
+        except ParamsError as error:
+            errors.append(str(error))
+        try:
+            if status is not None:
+                shown = [_row(state, note) for note in state.explain_status(status)]
+                warnings = state.parse_status(status).warnings()
+        except StatusError as error:
+            errors.append(str(error))
+    return Explained(line, params, shown, errors, warnings)
+
+
+def _row(cls: type[Arguments] | type[Status], note: Note) -> Row:
+    spec = cls.spec_of_note(note)
+    told = []
+    if spec and spec.unit and note.text.isdecimal():
+        told.append(_human(int(note.text), spec.unit))
+    if spec and spec.kind == "device" and (name := _device_name(note.text)):
+        told.append(name)
+    if spec:
+        told.append(spec.help)
+    name = f"{note.about} {note.name}" if note.about else note.name
+    return Row(name, note.text, ". ".join(told))
+
+
+def _human(number: int, unit: str) -> str:
+    if unit == "sectors":
+        return units.format_size(number * units.SECTOR_BYTES)
+    return units.format_size(number) if unit == "bytes" else f"{number} {unit}"
+
+
+def _device_name(text: str) -> str:
+    """What the kernel calls a major:minor, and its size."""
+    try:
+        major, minor = units.parse_devno(text)
+    except ValueError:
+        return ""
+    try:
+        name = os.path.basename(os.readlink(f"/sys/dev/block/{major}:{minor}"))
+    except OSError:
+        return ""
+    facts = device_facts(text)
+    size = f", {units.format_size(facts.size_sectors * units.SECTOR_BYTES)}" if facts and facts.size_sectors else ""
+    return f"/dev/{name}{size}"
+
+
+def _print(name: str, one: Explained) -> None:
+    line = one.line
+    size = units.format_size(line.length_sectors * units.SECTOR_BYTES)
+    place = units.format_size(line.start_sectors * units.SECTOR_BYTES)
+    stream.write(f"{name}: {line.target}, {size} from {place} on\n".removeprefix(": "))
+    rows = [(row.name, row.value, row.meaning) for row in one.params]
+    if one.status is not None:
+        rows += [(f"status: {row.name}", row.value, row.meaning) for row in one.status]
+    write_rows(_COLUMNS, rows, indent=2, headings=False)
+    for warning in one.warnings:
+        stream.write(f"  warning: {warning}\n")
+    for error in one.errors:
+        stream.error(f"dmctl: {error}")
+
+
+def _print_json(found: list[tuple[str, list[Explained]]]) -> None:
+    devices: list[dict[str, Any]] = []
+    for name, lines in found:
+        rows = [
+            {
+                "start_sectors": one.line.start_sectors,
+                "length_sectors": one.line.length_sectors,
+                "target": one.line.target,
+                "params": [row.to_dict() for row in one.params],
+                "status": None if one.status is None else [row.to_dict() for row in one.status],
+                "warnings": list(one.warnings),
+                "errors": one.errors,
+            }
+            for one in lines
+        ]
+        devices.append({"name": name or None, "lines": rows})
+    version = {"command": "explain", "vers_major": 1, "vers_minor": 0}
+    stream.write(json.dumps({"output_version": version, "devices": devices}, indent=2) + "\n")

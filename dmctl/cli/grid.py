@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Rows in columns, drawn by rich: as wide as the terminal, with colours where NO_COLOR is not set; plain in a pipe."""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from rich.console import Console, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from dmctl.cli import stream
+
+_UNLIMITED = 100_000  # columns of a pipe: no line is wrapped or cut for it
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column. right: its cells are numbers. wraps: it is what is wrapped where the terminal is too narrow; where no
+    column is, all can be."""
+
+    heading: str
+    right: bool = False
+    wraps: bool = False
+
+
+def is_terminal() -> bool:
+    return sys.stdout is not None and sys.stdout.isatty()
+
+
+def terminal_columns() -> int:
+    """Width of the terminal (COLUMNS, if set, is believed), of a pipe without an end."""
+    if not is_terminal():
+        return _UNLIMITED
+    if os.environ.get("COLUMNS", "").isdecimal() and int(os.environ["COLUMNS"]):
+        return int(os.environ["COLUMNS"])
+    return os.get_terminal_size(sys.stdout.fileno()).columns or 80
+
+
+def write_rows(
+    columns: Sequence[Column], rows: Iterable[Sequence[str | Text]], *, indent: int = 0, headings: bool = True
+) -> None:
+    """Print the rows."""
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=headings, header_style="bold")
+    some_wrap = any(column.wraps for column in columns)
+    for column in columns:
+        table.add_column(
+            column.heading,
+            justify="right" if column.right else "left",
+            no_wrap=some_wrap and not column.wraps,
+            overflow="fold",
+        )
+    for row in rows:
+        table.add_row(*[cell if isinstance(cell, Text) else Text(cell) for cell in row])
+    if table.row_count or headings:
+        write(table, indent=indent)
+
+
+def write(drawn: RenderableType, *, indent: int = 0) -> None:
+    """Print something that rich can draw, without blanks at the ends of lines."""
+    buffer = io.StringIO()
+    console = Console(
+        file=buffer,
+        width=terminal_columns() - indent,
+        force_terminal=is_terminal(),
+        highlight=False,
+        markup=False,
+        emoji=False,
+    )
+    console.print(drawn)
+    margin = " " * indent
+    stream.write("".join(f"{margin}{line.rstrip()}\n" for line in buffer.getvalue().splitlines()))
