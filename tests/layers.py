@@ -11,8 +11,8 @@ LAYERS = (
     ("errors", "units", "control"),
     ("libdm",),
     ("table", "info", "device", "check", "counters"),
-    ("targets",),
-    ("events",),
+    ("targets", "conditions", "names", "holders"),
+    ("inventory", "stack", "events"),
     ("cli", "__main__"),
 )
 RANK = {module: rank for rank, modules in enumerate(LAYERS) for module in modules}

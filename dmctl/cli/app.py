@@ -104,11 +104,15 @@ def run(words: list[str]) -> int:
     from dmctl.cli.check import check
     from dmctl.cli.explain import explain
     from dmctl.cli.links import install_links
+    from dmctl.cli.show import show
+    from dmctl.cli.tree import tree
 
     _register_native("build", SUMMARY, build)
     app.command("check")(_native(check))
     app.command("explain")(_native(explain))
     app.command("install-links")(_native(install_links))
+    app.command("show")(_native(show))
+    app.command("tree")(_native(tree))
     try:
         app(args=words, prog_name="dmctl")
     except SystemExit as end:

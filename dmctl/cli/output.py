@@ -60,7 +60,10 @@ def deps_object(info: "Info", devnos: "Sequence[tuple[int, int]]") -> dict[str, 
 
 
 def lines_object(info: "Info", lines: "Sequence[Line]", text: str) -> dict[str, object]:
-    """A device of table (text: "params") or status (text: "status")."""
+    """A device of table (text: "params") or status (text: "status"), with that text decoded beside it.
+
+    The lines of a table come without keys where none may be shown, so what is decoded from them has none either.
+    """
     return {
         **_identity(info),
         "lines": [
@@ -69,7 +72,22 @@ def lines_object(info: "Info", lines: "Sequence[Line]", text: str) -> dict[str, 
                 "length_sectors": line.length_sectors,
                 "target": line.target,
                 text: line.params,
+                "arguments" if text == "params" else "state": _decoded(line, text),
             }
             for line in lines
         ],
     }
+
+
+def _decoded(line: "Line", text: str) -> dict[str, object] | None:
+    """The fields of a line's parameters or status; None where dmctl does not know the target, or the text."""
+    from dmctl.targets import ParamsError, StatusError, arguments_class, status_class
+
+    try:
+        if text == "params":
+            arguments = arguments_class(line.target)
+            return arguments.parse_params(line.params).to_dict(show_keys=True) if arguments else None
+        status = status_class(line.target)
+        return status.parse_status(line.params).to_dict() if status else None
+    except (ParamsError, StatusError):
+        return None

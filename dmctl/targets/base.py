@@ -157,12 +157,16 @@ class Arguments(_Described):
 
 @dataclass(frozen=True, slots=True)
 class Usage(_Described):
-    """How full something is. what: "data", "metadata", "exceptions", …; unit: as of fields."""
+    """How full something is. what: "data", "metadata", "exceptions", …; unit: as of fields.
+
+    progress: being full means being done, as with a mirror that synchronises.
+    """
 
     what: str
     used: int
     total: int
     unit: str = ""
+    progress: bool = False
 
 
 @dataclass(frozen=True, slots=True)
