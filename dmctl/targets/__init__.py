@@ -31,9 +31,15 @@ __all__ = [
 
 # Target: its module here, and the start of the names of its two classes.
 TARGETS: dict[str, tuple[str, str]] = {
+    "cache": ("cache", "Cache"),
+    "clone": ("clone", "Clone"),
+    "era": ("era", "Era"),
     "flakey": ("flakey", "Flakey"),
     "linear": ("linear", "Linear"),
     "striped": ("striped", "Striped"),
+    "thin": ("thin", "Thin"),
+    "thin-pool": ("thin_pool", "ThinPool"),
+    "writecache": ("writecache", "Writecache"),
 }
 
 

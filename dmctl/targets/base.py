@@ -174,7 +174,7 @@ class Status(_Described):
     """What a target's status says.
 
     state: OK, or FAIL or ERROR, where the target says nothing but that. In those states, and where the target's version
-    does not tell it, a field is None. extra: words at the end that nothing here knows.
+    does not tell it, a field is None. extra: words that nothing here knows, mostly at the end.
     """
 
     target: ClassVar[str]
@@ -204,7 +204,7 @@ class Status(_Described):
         except ParamsError as error:  # of an Item
             raise StatusError(str(error)) from None
         if words.left:
-            made = dataclasses.replace(made, extra=words.rest("extra"))
+            made = dataclasses.replace(made, extra=(*made.extra, *words.rest("extra")))
         return made, words
 
     @classmethod
