@@ -31,9 +31,13 @@ __all__ = [
 
 # Target: its module here, and the start of the names of its two classes.
 TARGETS: dict[str, tuple[str, str]] = {
+    "bow": ("bow", "Bow"),
+    "crypt": ("crypt", "Crypt"),
     "flakey": ("flakey", "Flakey"),
+    "integrity": ("integrity", "Integrity"),
     "linear": ("linear", "Linear"),
     "striped": ("striped", "Striped"),
+    "verity": ("verity", "Verity"),
 }
 
 
@@ -52,7 +56,7 @@ def parse_params(target: str, params: str) -> Arguments:
     found = arguments_class(target)
     if found is None:
         raise ParamsError(f"{target}: this target is not known to dmctl.")
-    return found.parse_params(params)
+    return found.form(params).parse_params(params)
 
 
 def parse_status(target: str, text: str) -> Status:
