@@ -31,14 +31,18 @@ __all__ = [
 
 # Target: its module here, and the start of the names of its two classes.
 TARGETS: dict[str, tuple[str, str]] = {
+    "bow": ("bow", "Bow"),
     "cache": ("cache", "Cache"),
     "clone": ("clone", "Clone"),
+    "crypt": ("crypt", "Crypt"),
     "era": ("era", "Era"),
     "flakey": ("flakey", "Flakey"),
+    "integrity": ("integrity", "Integrity"),
     "linear": ("linear", "Linear"),
     "striped": ("striped", "Striped"),
     "thin": ("thin", "Thin"),
     "thin-pool": ("thin_pool", "ThinPool"),
+    "verity": ("verity", "Verity"),
     "writecache": ("writecache", "Writecache"),
 }
 
@@ -58,7 +62,7 @@ def parse_params(target: str, params: str) -> Arguments:
     found = arguments_class(target)
     if found is None:
         raise ParamsError(f"{target}: this target is not known to dmctl.")
-    return found.parse_params(params)
+    return found.form(params).parse_params(params)
 
 
 def parse_status(target: str, text: str) -> Status:

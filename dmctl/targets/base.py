@@ -97,12 +97,19 @@ class Arguments(_Described):
     """What a table line says to its target.
 
     Making one checks every value against its field's bounds and choices: ParamsError.
+    loadable: whether the kernel takes what to_params() gives.
     """
 
     target: ClassVar[str]
+    loadable: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         check_values(self, self.target)
+
+    @classmethod
+    def form(cls, params: str) -> type[Arguments]:
+        """The class to read these parameters with: another one where a target's kernel prints what it does not take."""
+        return cls
 
     @classmethod
     def parse_params(cls, params: str) -> Self:
@@ -236,6 +243,8 @@ def _mistake(spec: Spec, value: Any) -> str:
         if not spec.minimum <= value <= spec.maximum:
             return f"must be {spec.minimum} to {spec.maximum}, not {value}"
     elif spec.kind in (DEVICE, WORD):
+        if not value and spec.empty:
+            return ""
         shown = "what is given" if spec.secret else repr(value)
         if spec.choices and value not in spec.choices:
             return f"must be one of {', '.join(spec.choices)}, not {shown}"

@@ -26,7 +26,7 @@ class Spec:
     minimum, maximum: of a number, both allowed. choices: the words allowed, () for any.
     secret: never to be shown unasked. item: of ITEM and ITEMS, how a command line's word is read; its error is a
     ValueError.
-    metavar: how a usage names the value.
+    metavar: how a usage names the value. empty: of a word, whether it may be "".
     """
 
     kind: str
@@ -38,6 +38,7 @@ class Spec:
     secret: bool = False
     item: Callable[[str], Any] = str
     metavar: str = ""
+    empty: bool = False
 
 
 def spec_of(field: dataclasses.Field[Any]) -> Spec | None:
@@ -72,6 +73,11 @@ def word(
 def flag(help: str, *, default: bool | None = False) -> Any:
     """A word that is there or not; in a status None stands for not known."""
     return _field(Spec(FLAG, help), default)
+
+
+def key(help: str) -> Any:
+    """A key that stands behind a colon in a word of the line: "" for none behind it, None without the colon."""
+    return _field(Spec(WORD, help, secret=True, empty=True, metavar="KEY"), None)
 
 
 def item(help: str, *, item: Callable[[str], Any], default: Any = MISSING, metavar: str = "") -> Any:

@@ -28,11 +28,21 @@ class StatusError(DmctlError):
 @dataclass(frozen=True, slots=True)
 class Note:
     """One word that was read. name: of the field, or of what the word is for ("number of features"). about: what of
-    it, where a field holds several things, such as "leg 2"."""
+    it, where a field holds several things, such as "leg 2". secret_chars: how many characters at its end are a key, so
+    that only `shown` may be shown unasked."""
 
     text: str
     name: str
     about: str = ""
+    secret_chars: int = 0
+
+    @property
+    def shown(self) -> str:
+        """The word with zeros in the place of a key."""
+        return self.text[: len(self.text) - self.secret_chars] + "0" * self.secret_chars
+
+    def __repr__(self) -> str:
+        return f"Note({self.shown!r}, {self.name!r}, {self.about!r})"
 
 
 class Words:
@@ -80,6 +90,10 @@ class Words:
     def named(self, name: str) -> None:
         """Name what the word read last is, where that is known only now."""
         self.notes[-1] = dataclasses.replace(self.notes[-1], name=name)
+
+    def hide(self, secret_chars: int) -> None:
+        """Say that so many characters at the end of the word read last are a key."""
+        self.notes[-1] = dataclasses.replace(self.notes[-1], secret_chars=secret_chars)
 
     def number(self, name: str, *, base: int = 10) -> int:
         """The next word as a number without a sign, below 2**64."""
