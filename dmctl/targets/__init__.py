@@ -31,9 +31,19 @@ __all__ = [
 
 # Target: its module here, and the start of the names of its two classes.
 TARGETS: dict[str, tuple[str, str]] = {
+    "delay": ("delay", "Delay"),
+    "dust": ("dust", "Dust"),
+    "ebs": ("ebs", "Ebs"),
+    "error": ("error", "Error"),
     "flakey": ("flakey", "Flakey"),
     "linear": ("linear", "Linear"),
+    "log-writes": ("log_writes", "LogWrites"),
     "striped": ("striped", "Striped"),
+    "switch": ("switch", "Switch"),
+    "unstriped": ("unstriped", "Unstriped"),
+    "vdo": ("vdo", "Vdo"),
+    "zero": ("zero", "Zero"),
+    "zoned": ("zoned", "Zoned"),
 }
 
 

@@ -69,9 +69,9 @@ def word(
     return _field(Spec(WORD, help, choices=choices, secret=secret, metavar=metavar), default)
 
 
-def flag(help: str) -> Any:
+def flag(help: str, *, default: bool | None = False) -> Any:
     """A word that is there or not."""
-    return _field(Spec(FLAG, help), False)
+    return _field(Spec(FLAG, help), default)
 
 
 def item(help: str, *, item: Callable[[str], Any], default: Any = MISSING, metavar: str = "") -> Any:
