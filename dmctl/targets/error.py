@@ -28,9 +28,10 @@ class ErrorArguments(Arguments):
 
     @classmethod
     def _read(cls, words: Words) -> Self:
-        if words.left == 2:
+        # Linux 6.7 and newer, which refuse other pairs of words; all else is ignored by every kernel.
+        if words.left == 2 and words.peek(1).isdecimal():
             return cls(Leg.read(words))
-        words.rest("ignored")  # as the kernel does, with any other number of words
+        words.rest("ignored")
         return cls()
 
     def to_params(self) -> str:

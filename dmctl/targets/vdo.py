@@ -188,15 +188,15 @@ def _threads(words: Words) -> dict[str, Any]:
 def _options(words: Words, found: Iterable[tuple[str, str]]) -> dict[str, Any]:
     """Of an option that is given twice the last value counts."""
     options: dict[str, Any] = {}
-    others: dict[str, Option] = {}
+    others: list[Option] = []
     for name, value in found:
         if name not in _OPTIONS:
-            others[name] = Option(name, words.number_of(name, value))
+            others.append(Option(name, words.number_of(name, value)))
         elif name in ("deduplication", "compression"):
             options[name] = value
         else:
             options[_OPTIONS[name]] = words.number_of(name, value)
-    return options | {"others": tuple(others.values())}
+    return options | {"others": tuple(others)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,7 +208,7 @@ class VdoStatus(Status):
     device: str | None = fields.device("The device that holds data and metadata.", default=None)
     mode: str | None = fields.word("normal, recovering, or read-only after an error.", default=None)
     recovery: str | None = fields.word("recovering, or - if it is not.", default=None)
-    index: str | None = fields.word("The state of the index for deduplication: online, error, …", default=None)
+    index: str | None = fields.word("The state of the index for deduplication, such as online.", default=None)
     compression: str | None = fields.word("online if blocks are compressed, else offline.", default=None)
     used_blocks: int | None = fields.number("Blocks of 4096 bytes in use.", unit="blocks", default=None)
     total_blocks: int | None = fields.number("All blocks of 4096 bytes.", unit="blocks", default=None)

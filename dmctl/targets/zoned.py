@@ -92,10 +92,10 @@ class ZonedStatus(Status):
 
     @classmethod
     def _read(cls, words: Words) -> Self:
-        if not words.left:
+        if words.peek(1) != "zones":  # Linux 5.4 to 5.7 print nothing
             return cls()
         zones = words.number("zones")
-        words.word("zones", ("zones",))
+        words.word("zones")
         free_cache = cache = None
         if words.peek(1) == "cache":
             free_cache, cache = words.pair(("free_cache_zones", "cache_zones"))

@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Parameters and status of targets for tests of other programs, for zoned drives, and of vdo."""
 
+import dataclasses
+
 from hypothesis import strategies as st
 
 from dmctl.targets.delay import DelayArguments, Way
 from dmctl.targets.vdo import Option, VdoArguments
-from unit.targets.strategies import WORDS, described
+from unit.targets.strategies import DEVICES, described, value
 
 # "documentation" is Documentation/admin-guide/device-mapper of Linux 6.12, "guest" Linux 6.1 in the guest; "source" is
 # made after what the target's source file prints or takes.
@@ -32,6 +34,7 @@ PARAMS = {
         "/dev/sda 2048",  # source, from Linux 6.7 on
         "what ever this is",  # source: ignored
         "7",  # source: ignored
+        "a b",  # guest: ignored before Linux 6.7
     ],
     "log-writes": [
         "/dev/sdb /dev/sdc",  # documentation
@@ -47,7 +50,7 @@ PARAMS = {
         "2 256 0 /dev/nvme0n1 0",  # documentation
         "4 256 3 /dev/mapper/striped 0",  # documentation
         "2 8 2 7:0 0",  # source: a stripe one too high is taken
-        "-1 8 1 7:0 0",  # guest: 4294967295 stripes are printed like this
+        "-1 8 -6 7:0 0",  # guest: 4294967295 stripes and stripe 4294967290 are printed like this
     ],
     "vdo": [
         "V4 /dev/dm-1 262144 4096 32768 16380",  # documentation
@@ -95,7 +98,7 @@ STATUS = {
     "log-writes": [
         "0 0",  # guest
         "15 1055",  # source
-        "15 1055 logging_disabled",  # guest: the log device was too small
+        "0 129 logging_disabled",  # guest: the log device was too small
     ],
     "switch": [""],  # guest
     "unstriped": [""],  # guest
@@ -118,32 +121,23 @@ STATUS = {
 
 
 def _vdo():
-    option = described(Option).filter(lambda option: not set("=,") & set(option.name))
-    given = described(VdoArguments)
-
-    def choose(known):
-        without = st.builds(
-            lambda made, other: VdoArguments(
-                made.device, None, made.min_io_bytes, made.block_map_cache_blocks, made.block_map_era, ack=made.ack,
-                physical=made.physical, others=other,
-            ),
-            st.just(known),
-            st.lists(option, max_size=2, unique_by=lambda option: option.name).map(tuple),
-        )  # fmt: skip
-        return st.just(known) | without
-
-    return given.flatmap(choose)
+    given = {name: value(spec) for name, spec in VdoArguments.specs().items()}
+    given["min_io_bytes"] = st.sampled_from([512, 4096])
+    for field in dataclasses.fields(VdoArguments):
+        if field.default is None:
+            given[field.name] |= st.none()
+    given["others"] = st.lists(described(Option), max_size=3).map(tuple)
+    # A line without version has no number of blocks, and knows less.
+    plain = described(Option).filter(lambda option: not set("=,") & set(option.name))
+    old = {"physical_blocks": st.none(), "others": st.lists(plain, max_size=3).map(tuple)}
+    old |= dict.fromkeys(("max_discard_blocks", "deduplication", "compression"), st.none())
+    return st.builds(VdoArguments, **given) | st.builds(VdoArguments, **given | old)
 
 
-STRATEGIES = {
-    "delay": st.builds(
-        lambda made, write, flush: DelayArguments(
-            made.device, made.delay_ms, made.offset_sectors, *([write, flush][: 2 if flush else 1] if write else [])
-        ),
-        described(DelayArguments).filter(lambda made: True),
-        st.none() | described(Way),
-        st.none() | described(Way),
-    ),
-    "vdo": _vdo(),
-}
-_ = WORDS
+def _delay():
+    first = (DEVICES, st.integers(0, 2**32 - 1), st.integers(0, 2**64 - 1))
+    ways = [described(Way)] * 2
+    return st.one_of(st.builds(DelayArguments, *first, *ways[:count]) for count in range(3))
+
+
+STRATEGIES = {"delay": _delay(), "vdo": _vdo()}
