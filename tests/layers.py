@@ -10,7 +10,7 @@ LAYERS = (
     ("", "_libdm"),
     ("errors", "units", "control"),
     ("libdm",),
-    ("table", "info", "device", "check", "counters"),
+    ("table", "info", "device", "check", "counters", "holders"),
     ("targets",),
     ("events",),
     ("cli", "__main__"),
