@@ -10,8 +10,8 @@ LAYERS = (
     ("", "_libdm"),
     ("errors", "units", "control"),
     ("libdm",),
-    ("table", "info", "device", "check", "counters"),
-    ("targets", "conditions", "names", "holders"),
+    ("table", "info", "device", "check", "counters", "holders"),
+    ("targets", "conditions", "names"),
     ("inventory", "stack", "events"),
     ("cli", "__main__"),
 )
