@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from dmctl import units
 from dmctl.device import Device
 from dmctl.errors import DmctlError
+from dmctl.names import unmangled
 
 Devno = tuple[int, int]
 
@@ -178,7 +179,7 @@ def above(devno: Devno) -> list[Holder]:
         own = _sysfs_devno(folder)
         dm_name = _text(f"{folder}/dm/name")
         if dm_name:
-            found.append(Holder("dm", dm_name, name, devno=own))
+            found.append(Holder("dm", unmangled(dm_name), name, devno=own))
         elif os.path.isdir(f"{folder}/md"):
             found.append(Holder("md", name, _text(f"{folder}/md/level"), devno=own))
         else:

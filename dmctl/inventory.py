@@ -3,17 +3,18 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
 from dmctl import holders
 from dmctl.device import Device, Options, each_device
-from dmctl.errors import NotFoundError
+from dmctl.errors import DeviceError, NotFoundError
 from dmctl.info import Info
 from dmctl.names import Devno, best_name, lvm_name
 from dmctl.table import Line
-from dmctl.targets import Arguments, ParamsError, Status, StatusError, Usage, arguments_class, status_class
+from dmctl.targets import TARGETS, Arguments, ParamsError, Status, StatusError, Usage, parse_params, parse_status
 
 NEARLY_FULL = 0.9
 """From here on a warning says how full something is."""
@@ -38,14 +39,13 @@ class Segment:
         errors = []
         arguments = status = None
         line = line.hide_keys()
-        arguments_of, status_of = arguments_class(line.target), status_class(line.target)
-        if arguments_of and status_of:
+        if line.target in TARGETS:
             try:
-                arguments = arguments_of.parse_params(line.params)
+                arguments = parse_params(line.target, line.params)
             except ParamsError as error:
                 errors.append(str(error))
             try:
-                status = status_of.parse_status(status_text) if status_text is not None else None
+                status = parse_status(line.target, status_text) if status_text is not None else None
             except StatusError as error:
                 errors.append(str(error))
         return cls(line, status_text, arguments, status, tuple(errors))
@@ -111,7 +111,7 @@ class Entry:
     @property
     def warnings(self) -> tuple[str, ...]:
         """What a user should know, each in a few words."""
-        found = ["suspended: I/O waits"] * self.info.suspended
+        found: list[str] = []
         for segment in self.segments:
             if segment.status:
                 found += segment.status.warnings()
@@ -142,9 +142,11 @@ def inventory(names: Iterable[str] | None = None, *, options: Options | None = N
     for name in [entry.name for entry in each_device(options)] if wanted is None else wanted:
         try:
             found.append(_entry(Device(name, options=options), mounts, swaps))
-        except NotFoundError:
-            if wanted is not None:
+        except DeviceError as error:
+            if error.errno != errno.ENXIO:
                 raise
+            if wanted is not None:
+                raise NotFoundError(f"There is no device {name!r}.", errno=error.errno, device=name) from None
             # Removed since the kernel was asked for the list.
     return found
 

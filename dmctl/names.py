@@ -31,7 +31,7 @@ def best_name(devno: Devno) -> str:
     """
     dm_name = _read(f"{_sysfs(devno)}/dm/name")
     if dm_name:
-        return lvm_name(dm_name, _read(f"{_sysfs(devno)}/dm/uuid"))
+        return lvm_name(unmangled(dm_name), _read(f"{_sysfs(devno)}/dm/uuid"))
     own = kernel_name(devno)
     backing = _read(f"{_sysfs(devno)}/loop/backing_file")
     if backing:
@@ -74,17 +74,17 @@ def _links() -> dict[Devno, str]:
                 status = os.stat(f"{path}/{link}")
             except OSError:
                 continue
-            found.setdefault((os.major(status.st_rdev), os.minor(status.st_rdev)), _unescaped(link))
+            found.setdefault((os.major(status.st_rdev), os.minor(status.st_rdev)), unmangled(link))
     return found
 
 
-def _unescaped(link: str) -> str:
-    r"""udev writes what a file name should not have as \x20."""
-    parts = link.split("\\x")
+def unmangled(name: str) -> str:
+    r"""A name as it is meant: udev and libdevmapper write what a file name should not have as \x20."""
+    parts = name.split("\\x")
     try:
         codes = [(bytes.fromhex(part[:2]), part[2:]) for part in parts[1:]]
     except ValueError:
-        return link
+        return name
     return os.fsdecode(os.fsencode(parts[0]) + b"".join(code + os.fsencode(rest) for code, rest in codes))
 
 

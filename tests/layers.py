@@ -10,8 +10,8 @@ LAYERS = (
     ("", "_libdm"),
     ("errors", "units", "control"),
     ("libdm",),
-    ("table", "info", "device", "check", "counters", "holders"),
-    ("targets", "conditions", "names"),
+    ("table", "info", "device", "check", "counters", "names", "holders"),
+    ("targets", "conditions"),
     ("inventory", "stack", "events"),
     ("cli", "__main__"),
 )

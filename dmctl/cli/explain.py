@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import sys
@@ -17,13 +18,17 @@ from dmctl.check import device_facts
 from dmctl.cli import stream
 from dmctl.cli.grid import Column, write_rows
 from dmctl.device import Device, Options, each_device
-from dmctl.errors import DmctlError
+from dmctl.errors import DeviceError, DmctlError, NotFoundError
 from dmctl.table import Line, Table
 from dmctl.targets import ParamsError, StatusError, arguments_class, status_class
 from dmctl.targets.base import Arguments, Status
 from dmctl.targets.words import Note
 
-_COLUMNS = (Column("NAME"), Column("VALUE"), Column("MEANING", wraps=True))
+_COLUMNS = (
+    Column("NAME", wraps=True, widest=26),
+    Column("VALUE", wraps=True, widest=24),
+    Column("MEANING", wraps=True),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +94,12 @@ def _read_table(path: str) -> Table:
 
 def _of_device(name: str, showkeys: bool) -> Iterator[Explained]:
     device = Device(name, options=Options(no_flush=True))
-    lines, status = device.table()[0], device.status()[0]
+    try:
+        lines, status = device.table()[0], device.status()[0]
+    except DeviceError as error:
+        if error.errno != errno.ENXIO:
+            raise
+        raise NotFoundError(f"There is no device {name!r}.", errno=error.errno, device=name) from None
     told = {one.start_sectors: one.params for one in status}
     for line in lines:
         yield _explain(line, told.get(line.start_sectors), showkeys)
@@ -106,6 +116,7 @@ def _explain(line: Line, status: str | None, showkeys: bool) -> Explained:
         errors.append(f"{line.target}: dmctl does not know this target.")
     else:
         try:
+            arguments = arguments.form(line.params)
             params = [_row(arguments, note) for note in arguments.explain_params(line.params)]
         except ParamsError as error:
             errors.append(str(error))
@@ -157,10 +168,10 @@ def _print(name: str, one: Explained) -> None:
     size = units.format_size(line.length_sectors * units.SECTOR_BYTES)
     place = units.format_size(line.start_sectors * units.SECTOR_BYTES)
     stream.write(f"{name}: {line.target}, {size} from {place} on\n".removeprefix(": "))
-    rows = [(row.name, row.value, row.meaning) for row in one.params]
-    if one.status is not None:
-        rows += [(f"status: {row.name}", row.value, row.meaning) for row in one.status]
-    write_rows(_COLUMNS, rows, indent=2, headings=False)
+    write_rows(_COLUMNS, [(row.name, row.value, row.meaning) for row in one.params], indent=2, headings=False)
+    if one.status:
+        stream.write("  status\n")
+        write_rows(_COLUMNS, [(row.name, row.value, row.meaning) for row in one.status], indent=4, headings=False)
     for warning in one.warnings:
         stream.write(f"  warning: {warning}\n")
     for error in one.errors:

@@ -20,12 +20,14 @@ _UNLIMITED = 100_000  # columns of a pipe: no line is wrapped or cut for it
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column. right: its cells are numbers. wraps: it is what is wrapped where the terminal is too narrow; where no
-    column is, all can be."""
+    """A column. right: its cells are numbers. wraps, cut: what happens to its lines where the terminal is too narrow.
+    widest: how wide it may be on a terminal at most; 0 for any."""
 
     heading: str
     right: bool = False
     wraps: bool = False
+    cut: bool = False
+    widest: int = 0
 
 
 def is_terminal() -> bool:
@@ -46,16 +48,20 @@ def write_rows(
 ) -> None:
     """Print the rows."""
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=headings, header_style="bold")
-    some_wrap = any(column.wraps for column in columns)
     for column in columns:
         table.add_column(
             column.heading,
             justify="right" if column.right else "left",
-            no_wrap=some_wrap and not column.wraps,
-            overflow="fold",
+            no_wrap=not column.wraps and not column.cut,
+            overflow="ellipsis" if column.cut else "fold",
+            min_width=len(column.heading) if headings else None,
+            max_width=(column.widest or None) if is_terminal() else None,
         )
     for row in rows:
-        table.add_row(*[cell if isinstance(cell, Text) else Text(cell) for cell in row])
+        cells = [cell if isinstance(cell, Text) else Text(cell) for cell in row]
+        for cell, column in zip(cells, columns, strict=True):
+            cell.no_wrap = column.cut
+        table.add_row(*cells)
     if table.row_count or headings:
         write(table, indent=indent)
 

@@ -81,13 +81,11 @@ def lines_object(info: "Info", lines: "Sequence[Line]", text: str) -> dict[str, 
 
 def _decoded(line: "Line", text: str) -> dict[str, object] | None:
     """The fields of a line's parameters or status; None where dmctl does not know the target, or the text."""
-    from dmctl.targets import ParamsError, StatusError, arguments_class, status_class
+    from dmctl.targets import ParamsError, StatusError, parse_params, parse_status
 
     try:
         if text == "params":
-            arguments = arguments_class(line.target)
-            return arguments.parse_params(line.params).to_dict(show_keys=True) if arguments else None
-        status = status_class(line.target)
-        return status.parse_status(line.params).to_dict() if status else None
+            return parse_params(line.target, line.params).to_dict(show_keys=True)
+        return parse_status(line.target, line.params).to_dict()
     except (ParamsError, StatusError):
         return None

@@ -19,7 +19,7 @@ from dmctl.inventory import Entry, inventory, percent
 from dmctl.targets import TARGETS, Usage, arguments_class, status_class
 from dmctl.units import SECTOR_BYTES, format_devno, format_size
 
-_BAR_CELLS = 8
+_BAR_CELLS = 5
 _DEFAULT = "name,size,target,state,on,used_by,full,warnings"
 
 
@@ -33,11 +33,15 @@ class _Field:
         show: Callable[[Entry], str | Text] | None = None,
         *,
         right: bool = False,
+        cut: bool = False,
+        wraps: bool = False,
     ):
         self.help = help
         self.value = value
         self.show = show or (lambda entry: _plain(value(entry)))
         self.right = right
+        self.cut = cut
+        self.wraps = wraps
 
 
 def _plain(value: Value) -> str:
@@ -45,7 +49,9 @@ def _plain(value: Value) -> str:
         return ""
     if isinstance(value, bool):
         return "yes" if value else "no"
-    return ", ".join(map(_plain, value)) if isinstance(value, tuple) else str(value)
+    if isinstance(value, tuple):
+        return ("\n" if is_terminal() else ", ").join(map(_plain, value))
+    return str(value)
 
 
 def _used_by(entry: Entry) -> tuple[str, ...]:
@@ -70,9 +76,8 @@ def _bar(usage: Usage) -> Text:
     share = usage.used / usage.total if usage.total else 0
     cells = min(_BAR_CELLS, round(share * _BAR_CELLS))
     colour = "green" if share < 0.75 or usage.progress else "yellow" if share < 0.9 else "red"
-    bar = Text("█" * cells, style=colour)
-    bar.append("░" * (_BAR_CELLS - cells), style="dim")
-    return bar.append(f" {percent(usage):>4} {usage.what}", style="none")
+    bar = Text().append("█" * cells, style=colour).append("░" * (_BAR_CELLS - cells), style="dim")
+    return bar.append(f" {percent(usage):>4} {usage.what}")
 
 
 def _state(entry: Entry) -> str | Text:
@@ -80,7 +85,7 @@ def _state(entry: Entry) -> str | Text:
 
 
 def _warnings(entry: Entry) -> str | Text:
-    return Text(", ".join(entry.warnings), style="red")
+    return Text(_plain(entry.warnings), style="red")
 
 
 FIELDS: dict[str, _Field] = {
@@ -89,17 +94,17 @@ FIELDS: dict[str, _Field] = {
     "size": _Field(
         "Size, in bytes for --select and --sort",
         lambda entry: entry.size_sectors * SECTOR_BYTES,
-        lambda entry: format_size(entry.size_sectors * SECTOR_BYTES),
+        lambda entry: format_size(entry.size_sectors * SECTOR_BYTES) if entry.segments else "",
         right=True,
     ),
     "target": _Field("Targets of the table", lambda entry: entry.targets),
     "state": _Field("State", lambda entry: entry.state, _state),
-    "on": _Field("What it stands on", lambda entry: entry.standing_on),
-    "used_by": _Field("Where it is mounted, and what stands on it", _used_by),
+    "on": _Field("What it stands on", lambda entry: entry.standing_on, cut=True),
+    "used_by": _Field("Where it is mounted, and what stands on it", _used_by, cut=True),
     "mounts": _Field("Where it is mounted", lambda entry: entry.mounts),
     "above": _Field("What stands on it", lambda entry: entry.above),
     "full": _Field("How full, in percent; of several things the fullest", _fullest, _bars),
-    "warnings": _Field("What is wrong, in words", lambda entry: entry.warnings, _warnings),
+    "warnings": _Field("What is wrong, in words", lambda entry: entry.warnings, _warnings, wraps=True),
     "uuid": _Field("UUID", lambda entry: entry.info.uuid),
     "devno": _Field("Major and minor number", lambda entry: format_devno(*entry.info.devno)),
     "open": _Field("Open count", lambda entry: entry.info.open_count, right=True),
@@ -182,9 +187,15 @@ def show(
         stream.write("No devices found\n")
         return
     rows = [[field.show(entry) for field in columns.values()] for entry in entries]
-    # A column that nobody has anything in only takes room; one that was asked for stays.
-    keep = [place for place in range(len(columns)) if options != _DEFAULT or any(str(row[place]) for row in rows)]
-    heads = [Column(name.upper(), right=field.right) for name, field in columns.items()]
+    # A column that says the same of all, or nothing, only takes room; one that was asked for stays.
+    keep = [
+        place
+        for place in range(len(columns))
+        if options != _DEFAULT or any(str(row[place]) not in ("", "active") for row in rows)
+    ]
+    heads = [
+        Column(name.upper(), right=field.right, wraps=field.wraps, cut=field.cut) for name, field in columns.items()
+    ]
     write_rows(
         [heads[place] for place in keep], [[row[place] for place in keep] for row in rows], headings=not noheadings
     )

@@ -53,7 +53,7 @@ def _drawn(stack: Stack, devno: Devno, shown: set[Devno], under: Tree | None = N
     label = _label(node)
     again = devno in shown and bool(node.below)
     if again:
-        label.append(" (above)", style="dim")
+        label.append(" (above)", style="not bold dim")
     branch = under.add(label) if under else Tree(label)
     shown.add(devno)
     if not again:

@@ -35,9 +35,10 @@ class _Described:
     @classmethod
     def spec_of_note(cls, note: Note) -> Spec | None:
         """The Spec of the field that a word was read for, None where the word is for none."""
+        name = note.name.partition(" ")[0]  # of a pair the first
         for described in (cls, *cls.parts):
-            if note.name in (specs := described.specs()):
-                return specs[note.name]
+            if name in (specs := described.specs()):
+                return specs[name]
         return None
 
     def to_dict(self, *, show_keys: bool = False) -> dict[str, Any]:

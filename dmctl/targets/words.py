@@ -120,7 +120,7 @@ class Words:
 
     def pair(self, names: tuple[str, str], separator: str = "/") -> tuple[int, int]:
         """The next word as two numbers, such as used/total."""
-        name = f"{names[0]}{separator}{names[1]}"
+        name = f"{names[0]} {separator} {names[1]}"
         first, found, second = self.word(name).partition(separator)
         if not found:
             self.fail(f"{name} must be two numbers")
