@@ -100,6 +100,7 @@ class _Ended(BaseException):
 
 def run(words: list[str]) -> int:
     """Run a native command line and return its exit status. What a command raises comes out as it is."""
+    from dmctl.cli.available import available
     from dmctl.cli.build import SUMMARY, build
     from dmctl.cli.check import check
     from dmctl.cli.explain import explain
@@ -107,6 +108,8 @@ def run(words: list[str]) -> int:
     from dmctl.cli.show import show
     from dmctl.cli.tree import tree
 
+    if "--available" in words:
+        app.command("targets")(_native(available))  # in the place of dmsetup's
     _register_native("build", SUMMARY, build)
     app.command("check")(_native(check))
     app.command("explain")(_native(explain))

@@ -86,4 +86,5 @@ def _native(words: list[str]) -> list[str] | None:
         return [words[1], "--help"]
     if not words or words[0] in ("--help", "-h"):
         return ["--help"] if words else []
-    return [words[0], *leading, *words[1:]] if words[0] in NATIVE_COMMANDS else None
+    native = words[0] in NATIVE_COMMANDS or (words[0] == "targets" and "--available" in words)
+    return [words[0], *leading, *words[1:]] if native else None
