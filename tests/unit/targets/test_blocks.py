@@ -56,7 +56,7 @@ CACHE = "8 65/1024 128 40/64 1 2 3 4 5 6 7 1 writeback 2 migration_threshold 204
             WritecacheArguments("p", "o", "c", 4096, autocommit_time_ms=500, fua="off"),
         ),
         (
-            # As Linux 5.6 to 5.12 print it.
+            # As version 1.3 of the target prints it.
             "s o c 4096 3 high_watermark 60 max_age 5000 cleaner",
             WritecacheArguments(
                 "s", "o", "c", 4096, high_watermark_percent=60, max_age_ms=5000, cleaner=True

@@ -68,7 +68,7 @@ PARAMS = {
         "autocommit_time 500 max_age 10000 cleaner metadata_only",
         "s 8:0 8:16 4096 3 metadata_only pause_writeback 0",
         "p 8:0 259:0 4096 3 fua AUTOCOMMIT_time 3600000 words that nobody reads",
-        # Linux 5.6 to 5.12 do not count max_age.
+        # Version 1.3 of the target (Linux 5.10) does not count max_age.
         "s 8:0 8:16 4096 0 max_age 5000",
         "s 8:0 8:16 4096 3 high_watermark 60 max_age 5000 cleaner",
     ],
