@@ -145,7 +145,10 @@ def _read_options(words: Words) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class WritecacheStatus(Status):
-    """ERROR TOTAL FREE WRITEBACK, and from Linux 5.15 on ten counters."""
+    """ERROR TOTAL FREE WRITEBACK, and from Linux 5.15 on ten counters.
+
+    The counters were of requests at first, and are of blocks in Linux 6.1.
+    """
 
     target: ClassVar[str] = "writecache"
 

@@ -146,6 +146,8 @@ def test_pool_status():
     )
     old = parse_status("thin-pool", "7 10/1024 3/256 5")
     assert (old.held_root_block, old.mode, old.needs_check, old.metadata_low_water_blocks) == (5, None, None, None)
+    # No number that stands in the place of a later word is taken for what comes after that word.
+    assert parse_status("thin-pool", "7 10/1024 3/256 5 rw 100").extra == ("100",)
 
 
 def test_other_status():
@@ -164,6 +166,7 @@ def test_other_status():
     assert writecache.writeback_blocks == 3
     assert (writecache.reads, writecache.writes_around, writecache.discards) == (1, 6, 10)
     assert parse_status("writecache", "0 100 40 3").reads is None
+    assert parse_status("writecache", "0 100 40 3 7 8").extra == ("7", "8")
 
 
 def test_usages():
@@ -227,6 +230,8 @@ def test_clone_fails_while_asked():
 def test_words_of_later_kernels():
     status = parse_status("cache", CACHE.replace("1 writeback", "2 writeback frozen") + " 7")
     assert (status.mode, status.extra) == ("writeback", ("frozen", "7"))
+    status = parse_status("clone", CLONE.replace("1 no_hydration", "2 no_haste no_hydration"))
+    assert (status.no_hydration, status.extra) == (True, ("no_haste",))
     status = parse_status("clone", CLONE.replace("4 hydration", "6 pace 9 hydration"))
     assert (status.hydration_threshold_regions, status.extra) == (7, ("pace", "9"))
 
@@ -240,6 +245,7 @@ def test_words_of_later_kernels():
         ("thin", "384 x"),
         ("cache", CACHE.replace("rw", "wr")),
         ("cache", CACHE.replace("smq 0", "smq 1")),
+        ("cache", CACHE.replace("smq 0", "smq 1 key")),
         ("clone", CLONE.replace("4 hyd", "5 hyd")),
         ("clone", CLONE.removesuffix("rw")),
         ("era", "8 22/4096 3"),
