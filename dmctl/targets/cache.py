@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
 from dmctl.targets import blocks, fields
-from dmctl.targets.base import Arguments, Item, Status, Usage
+from dmctl.targets.base import Arguments, Item, Status, Usage, check_values
 from dmctl.targets.blocks import MAX_BLOCK_SECTORS, METADATA
 from dmctl.targets.words import ParamsError, Words
 
@@ -26,7 +26,7 @@ class PolicyOption(Item):
     value: str = fields.word("Its value.")
 
     def __post_init__(self) -> None:
-        Item.__post_init__(self)
+        check_values(self, "cache")
         if self.key.lower() == THRESHOLD:
             raise ParamsError(f"cache: {THRESHOLD} is no option of the policy, but of the cache.")
 

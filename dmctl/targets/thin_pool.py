@@ -39,7 +39,9 @@ class ThinPoolArguments(Arguments):
     ignore_discard: bool = fields.flag("Discards free nothing.")
     no_discard_passdown: bool = fields.flag("Discards free blocks of the pool, and are not passed to the data device.")
     read_only: bool = fields.flag("Nothing is allocated, and no volume is made or deleted.")
-    error_if_no_space: bool = fields.flag("Writes fail at once where no block is free; otherwise they wait for 60 s.")
+    error_if_no_space: bool = fields.flag(
+        "Writes fail at once where no block is free; otherwise they wait, by default for 60 s."
+    )
 
     @classmethod
     def _read(cls, words: Words) -> Self:

@@ -35,7 +35,7 @@ COUNTERS = (
 class WritecacheArguments(Arguments):
     """s|p ORIGIN CACHE BLOCK_SIZE #OPTIONS [OPTION...]
 
-    From Linux 5.6 to 5.12 the kernel prints max_age without counting it: read here it counts.
+    Version 1.3 of the target (Linux 5.10) prints max_age without counting it: here it is read all the same.
     """
 
     target: ClassVar[str] = "writecache"
@@ -145,7 +145,10 @@ def _read_options(words: Words) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class WritecacheStatus(Status):
-    """ERROR TOTAL FREE WRITEBACK, and from Linux 5.15 on ten counters, in blocks from 6.0 on and in requests before."""
+    """ERROR TOTAL FREE WRITEBACK, and from Linux 5.15 on ten counters.
+
+    The counters were of requests at first, and are of blocks in Linux 6.1.
+    """
 
     target: ClassVar[str] = "writecache"
 
