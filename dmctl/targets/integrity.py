@@ -4,18 +4,20 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
 from dmctl.targets import fields
 from dmctl.targets.base import Arguments, Status, Usage, check_values
 from dmctl.targets.words import ParamsError, Words
+from dmctl.units import SECTOR_BYTES
 
 U32_MAX = 2**32 - 1
 
 # Option of the line: its field. All in the order of dm_integrity_status().
 _NUMBERS_FIRST = {"block_size": "block_size_bytes"}
-_FLAGS_FIRST = ("recalculate", "reset_recalculate", "allow_discards")
+_FLAGS_FIRST = ("recalculate", "reset_recalculate", "allow_discards", "allow_discards_keyed")
 _NUMBERS = {
     "journal_sectors": "journal_sectors",
     "interleave_sectors": "interleave_sectors",
@@ -37,13 +39,16 @@ def _u32(help: str, *, unit: str = "", maximum: int = U32_MAX) -> Any:
 class IntegrityArguments(Arguments):
     """DEVICE OFFSET TAG_SIZE|- MODE #OPTIONS [OPTION...]
 
-    The length of a line is written in the superblock, which is made by loading a line of one block.
+    Without a meta_device the greatest length of a line is in the superblock, which the kernel makes where it finds
+    zeros. Load a line of one block for that.
     """
 
     target: ClassVar[str] = "integrity"
 
     device: str = fields.device("The device that holds the data, and the tags unless there is a meta_device.")
-    offset_sectors: int = fields.number("What is left alone at the device's start.", unit="sectors")
+    offset_sectors: int = fields.number(
+        "What is left alone at the start of the device that holds the tags.", unit="sectors"
+    )
     mode: str = fields.word(
         "J: data and tags go to a journal first. B: a bitmap says where they may differ after a crash. "
         "D: they are written as they come. I: tags are kept by the device itself. "
@@ -66,6 +71,8 @@ class IntegrityArguments(Arguments):
     recalculate: bool = fields.flag("Tags are made for what is on the device, in the background.")
     reset_recalculate: bool = fields.flag("All tags are made anew, whatever there is now.")
     allow_discards: bool = fields.flag("Discards go down to the device.")
+    # Linux 6.12.117
+    allow_discards_keyed: bool = fields.flag("Discards go down to the device where tags have a key, too.")
     journal_sectors: int | None = _u32("The size of the journal, when formatting.", unit="sectors")
     interleave_sectors: int | None = _u32(
         "How much data follows each stretch of tags, when formatting; rounded down to a power of two.", unit="sectors"
@@ -131,6 +138,12 @@ class IntegrityArguments(Arguments):
         tag_size = "-" if self.tag_size_bytes is None else self.tag_size_bytes
         return " ".join(map(str, [self.device, self.offset_sectors, tag_size, self.mode, len(options), *options]))
 
+    def default_length_sectors(self, size_sectors: Callable[[str], int]) -> int | None:
+        if self.meta_device is None:
+            return None
+        block = (self.block_size_bytes or SECTOR_BYTES) // SECTOR_BYTES
+        return size_sectors(self.device) // block * block
+
     def _numbers(self, options: dict[str, str]) -> list[str]:
         values = ((option, getattr(self, field)) for option, field in options.items())
         return [f"{option}:{value}" for option, value in values if value is not None]
@@ -176,9 +189,9 @@ class IntegrityStatus(Status):
     @classmethod
     def _read(cls, words: Words) -> Self:
         made = cls(mismatches=words.number("mismatches"))
-        if words.peek().isdecimal():
+        if words.at_number():
             made = dataclasses.replace(made, provided_sectors=words.number("provided_sectors"))
-            if words.peek() == "-" or words.peek().isdecimal():
+            if words.peek() == "-" or words.at_number():
                 made = dataclasses.replace(made, recalculated_sectors=words.number_or_dash("recalculated_sectors"))
         return made
 

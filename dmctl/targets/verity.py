@@ -149,7 +149,7 @@ class VerityStatus(Status):
     @classmethod
     def _read(cls, words: Words) -> Self:
         validity = words.word("validity", ("V", "C"))
-        told = words.peek() == "-" or words.peek().isdecimal()
+        told = words.peek() == "-" or words.at_number()
         return cls(validity=validity, corrected_blocks=words.number_or_dash("corrected_blocks") if told else None)
 
     def warnings(self) -> tuple[str, ...]:

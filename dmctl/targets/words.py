@@ -68,6 +68,10 @@ class Words:
         place = self._at + ahead
         return self._texts[place] if place < len(self._texts) else ""
 
+    def at_number(self) -> bool:
+        """Whether the next word is of digits only."""
+        return self.left > 0 and _DIGITS.issuperset(self.peek())
+
     def fail(self, message: str) -> NoReturn:
         """Raise the error; message is one sentence without its end."""
         raise self._error(f"{self.target}: {message}.")

@@ -44,9 +44,11 @@ def test_integrity():
     assert (made.internal_hash, made.internal_hash_key) == ("crc32c", None)
     assert made.devices() == ("8:0", "8:16")
     assert made.to_params() == text
+    assert made.default_length_sectors({"8:0": 1031}.get) == 1024
     made = parse_params("integrity", "8:0 0 32 J 2 journal_watermark:25 internal_hash:hmac(sha256):")
     assert (made.tag_size_bytes, made.journal_watermark_percent) == (32, 25)
     assert (made.internal_hash, made.internal_hash_key) == ("hmac(sha256)", "")
+    assert made.default_length_sectors({}.get) is None
 
 
 def test_integrity_status():
@@ -105,6 +107,7 @@ def test_verity_status():
         and "3 blocks" in parse_status("verity", "V 3").warnings()[0]
     )
     assert parse_status("verity", "V later").extra == ("later",)
+    assert parse_status("verity", "V \u0663").extra == ("\u0663",)  # a digit, but none of the kernel's
     with pytest.raises(StatusError):
         parse_status("verity", "X")
 

@@ -74,6 +74,7 @@ PARAMS = {
         "/dev/sda 0 - J 1 internal_hash:hmac(sha256):0123456789abcdef",
         "/dev/sda 0 32 D 0",
         "/dev/sda 0 - D 1 internal_hash:crc32c words that nobody reads",
+        "/dev/sda 0 - J 2 allow_discards_keyed internal_hash:hmac(sha256):00",  # Linux 6.12.117
         # Linux 6.12: tags in the device's own metadata
         "259:0 0 - I 2 buffer_sectors:128 internal_hash:sha256",
     ],
