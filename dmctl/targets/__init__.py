@@ -33,6 +33,12 @@ __all__ = [
 TARGETS: dict[str, tuple[str, str]] = {
     "flakey": ("flakey", "Flakey"),
     "linear": ("linear", "Linear"),
+    "mirror": ("mirror", "Mirror"),
+    "multipath": ("multipath", "Multipath"),
+    "raid": ("raid", "Raid"),
+    "snapshot": ("snapshot", "Snapshot"),
+    "snapshot-merge": ("snapshot", "SnapshotMerge"),
+    "snapshot-origin": ("snapshot", "SnapshotOrigin"),
     "striped": ("striped", "Striped"),
 }
 
