@@ -103,6 +103,12 @@ class Words:
         """The next word as a number without a sign, below 2**64."""
         return self.number_of(name, self.word(name), base=base)
 
+    def signed(self, name: str) -> int:
+        """The next word as a number that may have a sign, as the kernel's kstrtoint() reads one."""
+        text = self.word(name)
+        number = self.number_of(name, text[1:] if text[0] in "+-" else text)
+        return -number if text[0] == "-" else number
+
     def number_of(self, name: str, text: str, *, base: int = 10) -> int:
         """number() of a word already read, or of a part of it."""
         if base == 10 and text and _DIGITS.issuperset(text):
