@@ -59,9 +59,9 @@ class VdoArguments(Arguments):
     parts: ClassVar[tuple[type[Item], ...]] = (Option,)
 
     device: str = fields.device("The device that holds data and metadata.")
+    # None: the whole device, in a line of the oldest form only.
     physical_blocks: int | None = fields.number(
-        "The size of the vdo volume on the device in blocks of 4096 bytes; in a line without version, its whole size.",
-        unit="blocks",
+        "The size of the vdo volume on the device, in blocks of 4096 bytes.", unit="blocks"
     )
     min_io_bytes: int = fields.number(
         "The logical block size, 512 or 4096.", unit="bytes", minimum=512, maximum=4096, default=4096
