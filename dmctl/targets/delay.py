@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar, Self
 
+from dmctl import units
 from dmctl.targets import fields
 from dmctl.targets.base import Arguments, Item, Status
 from dmctl.targets.words import ParamsError, Words
@@ -24,11 +25,11 @@ class Way(Item):
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """From "DEVICE,OFFSET,DELAY", in sectors and milliseconds. Raises ValueError."""
+        """From "DEVICE,OFFSET,DELAY", the offset a size such as 1M or 2048s, the delay in ms. Raises ValueError."""
         device, *numbers = text.rsplit(",", 2)
-        if len(numbers) != 2 or not all(number.isdecimal() for number in numbers):
+        if len(numbers) != 2 or not numbers[1].isdecimal():
             raise ValueError(f"{text!r} is not of the form DEVICE,OFFSET,DELAY")
-        return cls(device, int(numbers[0]), int(numbers[1]))
+        return cls(device, units.sectors(units.parse_size(numbers[0], default_unit="s")), int(numbers[1]))
 
     @classmethod
     def read(cls, words: Words) -> Self:

@@ -59,18 +59,18 @@ class VdoArguments(Arguments):
     parts: ClassVar[tuple[type[Item], ...]] = (Option,)
 
     device: str = fields.device("The device that holds data and metadata.")
+    # None: the whole device, in a line of the oldest form only.
     physical_blocks: int | None = fields.number(
-        "The size of the vdo volume on the device in blocks of 4096 bytes; in a line without version, its whole size.",
-        unit="blocks",
+        "The size of the vdo volume on the device; a block has 4096 bytes.", unit="blocks"
     )
     min_io_bytes: int = fields.number(
         "The logical block size, 512 or 4096.", unit="bytes", minimum=512, maximum=4096, default=4096
     )
     block_map_cache_blocks: int = fields.number(
-        "The size of the block map cache in blocks of 4096 bytes.", unit="blocks", maximum=U32_MAX, default=32768
+        "The size of the block map cache; a block has 4096 bytes.", unit="blocks", maximum=U32_MAX, default=32768
     )
     block_map_era: int = fields.number(
-        "How long changed pages of the block map may stay in its cache, commonly 1 to 16380.",
+        "How long changed pages of the block map may stay in its cache, commonly at most 16380.",
         maximum=U32_MAX,
         default=16380,
     )
@@ -93,7 +93,7 @@ class VdoArguments(Arguments):
     logical: int | None = fields.number("Threads for logical addresses. Default: 0.", maximum=60, default=None)
     physical: int | None = fields.number("Threads for physical addresses. Default: 0.", maximum=16, default=None)
     max_discard_blocks: int | None = fields.number(
-        "The largest discard in blocks of 4096 bytes. Default: 1.",
+        "The largest discard; a block has 4096 bytes. Default: 1.",
         unit="blocks",
         minimum=1,
         maximum=U32_MAX // 4096,

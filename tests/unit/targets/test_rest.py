@@ -121,11 +121,12 @@ def test_words_of_a_command_line():
     assert Way.parse("/dev/a,b,8,300") == Way("/dev/a,b", 8, 300)
     assert Option.parse("new,3") == Option("new", 3)
     assert Drive.parse("/dev/sda") == Drive("/dev/sda")
+    assert Way.parse("/dev/a,4K,300") == Way("/dev/a", 8, 300)
     for parse, text in (
         (Way.parse, "/dev/a,8"),
         (Way.parse, "/dev/a,8,x"),
+        (Way.parse, "/dev/a,x,8"),
         (Option.parse, "new"),
-        (Option.parse, "cpu,3"),
     ):
         with pytest.raises(ValueError):
             parse(text)
