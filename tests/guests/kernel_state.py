@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What a test can leave behind in the kernel (devices, loop devices, udev cookies), and the kernel's log.
+"""What a test can leave behind (devices and their nodes, loop devices, udev cookies), and the kernel's log.
 
 Read from the kernel itself, without dmctl and without processes: these are slow in user-mode Linux, and this runs
 around every test.
@@ -7,8 +7,10 @@ around every test.
 
 import fcntl
 import os
+import stat
 import struct
 import subprocess
+from collections.abc import Iterator, Set
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,6 +24,8 @@ LOOP_CLR_FD = 0x4C01
 # libdevmapper: the upper half of a cookie's semaphore key.
 COOKIE_MAGIC = 0x0D4D
 
+MAPPER = Path("/dev/mapper")
+
 DMSETUP = "/sbin/dmsetup"
 
 
@@ -31,10 +35,14 @@ class KernelState(NamedTuple):
     devices: frozenset[str]
     loops: frozenset[str]
     cookies: frozenset[str]
+    nodes: frozenset[str]
+    """What is in /dev/mapper without a device."""
 
     @classmethod
     def now(cls) -> "KernelState":
-        return cls(frozenset(_devices()), frozenset(_bound_loops()), frozenset(_cookies()))
+        devices = _devices()
+        nodes = frozenset(_stale_nodes(set(devices.values())))
+        return cls(frozenset(devices), frozenset(_bound_loops()), frozenset(_cookies()), nodes)
 
     def since(self, before: "KernelState") -> "KernelState":
         """What is there now and was not before."""
@@ -44,7 +52,7 @@ class KernelState(NamedTuple):
         return any(self)
 
     def __str__(self) -> str:
-        kinds = ("device", "loop device", "udev cookie")
+        kinds = ("device", "loop device", "udev cookie", "node without a device")
         return ", ".join(f"{kind} {name}" for kind, names in zip(kinds, self, strict=True) for name in sorted(names))
 
 
@@ -52,7 +60,7 @@ def left_since(before: KernelState) -> KernelState:
     """What was left behind since `before`, after udev had its time to let go of it."""
     left = KernelState.now().since(before)
     if left and Path("/run/udev/control").exists():
-        # A loop device that udevd is just looking at is freed when udevd closes it.
+        # A loop device that udevd is just looking at is freed when udevd closes it. A link is udevd's to remove.
         subprocess.run(["udevadm", "settle"], check=False)
         left = KernelState.now().since(before)
     return left
@@ -71,7 +79,9 @@ def clean_up(left: KernelState) -> str:
             break
         # Those below a removed device can go now.
         remaining -= removed
-    subprocess.run([DMSETUP, "mknodes"], check=False, capture_output=True)  # and takes away nodes of no device
+    # Nodes that were there without a device, and those that the removal of a device has left.
+    for path in left.nodes | KernelState.now().nodes - keep.nodes:
+        Path(path).unlink(missing_ok=True)  # udevd may still be at it
     for path in left.loops & KernelState.now().loops:
         with open(path, "rb") as loop:
             fcntl.ioctl(loop, LOOP_CLR_FD)
@@ -83,8 +93,8 @@ def _remove(name: str) -> bool:
     return subprocess.run(command, check=False, capture_output=True).returncode == 0
 
 
-def _devices() -> list[str]:
-    """Names of all device-mapper devices; sysfs does not have those that never had a table."""
+def _devices() -> dict[str, int]:
+    """All device-mapper devices, name to number; sysfs does not have those that never had a table."""
     buffer = bytearray(DM_LIST_BYTES)
     struct.pack_into("=5I", buffer, 0, 4, 0, 0, len(buffer), DM_IOCTL_SIZE)
     with open("/dev/mapper/control", "rb") as control:
@@ -92,15 +102,31 @@ def _devices() -> list[str]:
     start, _, _, flags = struct.unpack_from("=I2iI", buffer, 16)
     if flags & DM_BUFFER_FULL_FLAG:
         raise OverflowError(f"more devices than {DM_LIST_BYTES} bytes can list")
-    names = []
+    found = {}
     # struct dm_name_list: dev (0 in an empty list), offset of the next, name.
-    while struct.unpack_from("=Q", buffer, start)[0] != 0:
+    # The number is encoded as in st_rdev.
+    while (number := struct.unpack_from("=Q", buffer, start)[0]) != 0:
         following = struct.unpack_from("=I", buffer, start + 8)[0]
-        names.append(os.fsdecode(bytes(buffer[start + 12 : buffer.index(0, start + 12)])))
+        found[os.fsdecode(bytes(buffer[start + 12 : buffer.index(0, start + 12)]))] = number
         if following == 0:
             break
         start += following
-    return names
+    return found
+
+
+def _stale_nodes(numbers: Set[int]) -> Iterator[str]:
+    """What is in /dev/mapper and does not lead to a device with one of these numbers, control aside."""
+    for path in MAPPER.iterdir():
+        if path.name == "control":
+            continue
+        try:
+            status = path.stat()
+        except FileNotFoundError:
+            if path.is_symlink():  # else udevd has taken it away meanwhile
+                yield str(path)
+            continue
+        if not stat.S_ISBLK(status.st_mode) or status.st_rdev not in numbers:
+            yield str(path)
 
 
 def _bound_loops() -> list[str]:

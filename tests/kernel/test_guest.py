@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from guests.fixtures import Command
+from guests.kernel_state import KernelState, clean_up, left_since
 from guests.loop import Disk
 
 MIB = 1 << 20
@@ -98,3 +99,32 @@ def test_udev_is_back(disk: Callable[..., Disk], dmsetup: Command, prefix: str) 
     assert created.status == 0, created
     assert os.readlink(Path("/dev/mapper", name)).startswith("../dm-")
     assert dmsetup("remove", name).status == 0
+
+
+def test_nodes_without_a_device_are_noticed(disk: Callable[..., Disk], dmsetup: Command, prefix: str) -> None:
+    def path(name: str) -> Path:
+        return Path("/dev/mapper", prefix + name)
+
+    under = disk(MIB)
+    table = ("--table", f"0 {under.sectors} linear {under.devno} 0")
+    before = KernelState.now()
+    # A node that udev did not make, and so does not remove.
+    assert dmsetup("create", "--noudevrules", "--verifyudev", prefix + "gone", *table).status == 0
+    assert path("gone").is_block_device() and not path("gone").is_symlink()
+    assert not left_since(before).nodes
+    path("kept").hardlink_to(path("gone"))
+    assert dmsetup("remove", "--noudevrules", "--verifyudev", prefix + "gone").status == 0
+    assert not path("gone").exists()
+    path("dangling").symlink_to("../dm-999")
+    path("other").symlink_to(under.path)
+    path("file").touch()
+    names = ("dangling", "file", "kept", "other")
+    left = left_since(before)
+    assert left == KernelState(frozenset(), frozenset(), frozenset(), frozenset(str(path(name)) for name in names))
+    assert str(left) == ", ".join(f"node without a device {path(name)}" for name in names)
+    # A device that is there, as its link is, stays.
+    assert dmsetup("create", prefix + "stays", *table).status == 0
+    assert clean_up(left) == ""
+    assert path("stays").is_block_device()
+    assert dmsetup("remove", prefix + "stays").status == 0
+    assert KernelState.now() == before
