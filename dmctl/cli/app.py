@@ -103,11 +103,13 @@ def run(words: list[str]) -> int:
     from dmctl.cli.build import SUMMARY, build
     from dmctl.cli.check import check
     from dmctl.cli.explain import explain
+    from dmctl.cli.holders import show_holders
     from dmctl.cli.links import install_links
 
     _register_native("build", SUMMARY, build)
     app.command("check")(_native(check))
     app.command("explain")(_native(explain))
+    app.command("holders")(_native(show_holders))
     app.command("install-links")(_native(install_links))
     try:
         app(args=words, prog_name="dmctl")
