@@ -10,7 +10,7 @@ LAYERS = (
     ("", "_libdm"),
     ("errors", "units", "control"),
     ("libdm",),
-    ("table", "info", "device", "check", "counters", "holders"),
+    ("table", "info", "device", "check", "counters", "holders", "rates"),
     ("targets",),
     ("events",),
     ("cli", "__main__"),

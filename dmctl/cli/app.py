@@ -105,12 +105,14 @@ def run(words: list[str]) -> int:
     from dmctl.cli.explain import explain
     from dmctl.cli.holders import show_holders
     from dmctl.cli.links import install_links
+    from dmctl.cli.top import top
 
     _register_native("build", SUMMARY, build)
     app.command("check")(_native(check))
     app.command("explain")(_native(explain))
     app.command("holders")(_native(show_holders))
     app.command("install-links")(_native(install_links))
+    app.command("top")(_native(top))
     try:
         app(args=words, prog_name="dmctl")
     except SystemExit as end:
