@@ -23,14 +23,14 @@ _LONGEST_INTERVAL_S = 86_400.0
 _NS_A_MS = 1_000_000
 # What to sort by, and the key for it; the key in upper case, and --reverse, turn the order round.
 _SORT_KEYS = {"n": "name", "r": "reads", "w": "writes", "l": "latency", "i": "in-flight", "u": "utilisation"}
-_HEADINGS = ("NAME", "r/s", "w/s", "read/s", "write/s", "r ms", "w ms", "in flight", "util %")
-_WIDTHS = (0, 8, 8, 11, 11, 8, 8, 9, 6)
+_HEADINGS = ("NAME", "r/s", "w/s", "read/s", "write/s", "r ms", "w ms", "infl", "util%")
+_WIDTHS = (0, 7, 7, 10, 10, 7, 7, 5, 5)
 _SORTED_HEADINGS = {"name": (0,), "reads": (1,), "writes": (2,), "latency": (5, 6), "in-flight": (7,)}
 _SORTED_HEADINGS["utilisation"] = (8,)
 _LEAST_NAME_WIDTH = 12
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
 _NEXT_UNIT = 1023.95  # from here on it would be printed as 1024.0
-_HELP = "sort: n name  r reads  w writes  l latency  i in flight  u utilisation  upper case: reversed  q quit"
+_HELP = "n name  r reads  w writes  l latency  i in flight  u util  A-Z: reversed  q quit"
 
 
 @dataclass(frozen=True, slots=True)
