@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from dmctl import units
 from dmctl.device import Device
-from dmctl.errors import DmctlError
+from dmctl.errors import DmctlError, ExitStatus, NotFoundError
 from dmctl.names import unmangled
 
 Devno = tuple[int, int]
@@ -199,6 +199,38 @@ def _loops(devno: Devno) -> Iterator[Holder]:
         if path and _node_devno(path.removesuffix(" (deleted)")) == devno:
             kind = "loop" if name.startswith("loop") else "other"
             yield Holder(kind, name, path, devno=_sysfs_devno(folder))
+
+
+def find(name: str) -> Devno:
+    """The block device that is meant: a dm device's name, the path of a node (/dev/ may be left out of one with a
+    slash), or MAJOR:MINOR. NotFoundError where there is none."""
+    with suppress(ValueError):
+        devno = units.parse_devno(name)
+        if os.path.isdir(_sysfs_folder(devno)):
+            return devno
+    if "/" in name:
+        try:
+            status = os.stat(os.path.join("/dev", name))
+        except (OSError, ValueError) as error:
+            raise NotFoundError(f"{name}: {getattr(error, 'strerror', error)}.", device=name) from None
+        if not stat.S_ISBLK(status.st_mode):
+            raise NotFoundError(f"{name} is not a block device.", device=name)
+        return _devno_of(status)
+    try:
+        return Device(name).info().devno
+    except DmctlError as error:
+        if error.exit_status == ExitStatus.NOT_FOUND:
+            raise NotFoundError(f"There is no device {name!r}.", errno=error.errno, device=name) from None
+        for folder in _names(f"{_SYS}/block"):  # what sysfs tells, it tells everybody
+            devno_there = _sysfs_devno(f"{_SYS}/block/{folder}")
+            if devno_there and _text(f"{_SYS}/block/{folder}/dm/name") == name:
+                return devno_there
+        raise
+
+
+def kernel_name(devno: Devno) -> str:
+    """What the kernel calls it, such as dm-0."""
+    return os.path.basename(_link(_sysfs_folder(devno)))
 
 
 def holders(devno: Devno) -> Holders:

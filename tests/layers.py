@@ -10,7 +10,7 @@ LAYERS = (
     ("", "_libdm"),
     ("errors", "units", "control"),
     ("libdm",),
-    ("table", "info", "device", "check", "counters", "names", "holders"),
+    ("table", "info", "device", "check", "counters", "names", "holders", "rates"),
     ("targets", "conditions"),
     ("inventory", "stack", "events"),
     ("cli", "__main__"),

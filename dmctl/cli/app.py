@@ -104,8 +104,10 @@ def run(words: list[str]) -> int:
     from dmctl.cli.build import SUMMARY, build
     from dmctl.cli.check import check
     from dmctl.cli.explain import explain
+    from dmctl.cli.holders import show_holders
     from dmctl.cli.links import install_links
     from dmctl.cli.show import show
+    from dmctl.cli.top import top
     from dmctl.cli.tree import tree
 
     if "--available" in words:
@@ -113,9 +115,11 @@ def run(words: list[str]) -> int:
     _register_native("build", SUMMARY, build)
     app.command("check")(_native(check))
     app.command("explain")(_native(explain))
+    app.command("holders")(_native(show_holders))
     app.command("install-links")(_native(install_links))
     app.command("show")(_native(show))
     app.command("tree")(_native(tree))
+    app.command("top")(_native(top))
     try:
         app(args=words, prog_name="dmctl")
     except SystemExit as end:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 # Called by one of these, dmctl is that program and prints nothing else.
 DMSETUP_NAMES = ("dmsetup", "dmstats", "devmap_name", "losetup", "dmlosetup")
-NATIVE_COMMANDS = ("build", "check", "explain", "install-links", "show", "tree")
+NATIVE_COMMANDS = ("build", "check", "explain", "holders", "install-links", "show", "top", "tree")
 
 
 def enter() -> "NoReturn":

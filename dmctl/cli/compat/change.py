@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """dmsetup's commands that change devices. Each takes the command line and its operands, and raises on failure."""
 
+import errno
 import os
 
 from dmctl import libdm
@@ -189,13 +190,32 @@ def remove(request: Request, operands: list[str], multiple: bool) -> None:
     """remove DEVICE"""
     with signals.Raised():
         if request.has("force") and operands:
+            _prepare_for_busy(request, operands)
             if request.cookie:
                 stream.error("WARNING: Use of cookie and --force is not compatible.")
             try:
                 _wipe(request, operands[0])
             except DmctlError as error:
                 report(request, error)
-        device(request, operands).remove(retry=request.has("retry"), deferred=request.has("deferred"))
+        target = device(request, operands)
+        try:
+            target.remove(retry=request.has("retry"), deferred=request.has("deferred"))
+        except DmctlError as error:
+            if error.errno == errno.EBUSY and not request.as_dmsetup:
+                from dmctl.cli.compat.busy import tell_holders
+
+                tell_holders(target)
+            raise
+
+
+def _prepare_for_busy(request: Request, operands: list[str]) -> None:
+    """Load what tells who holds a device that is open, as long as that can be read: dmctl itself may be on it."""
+    if not request.as_dmsetup:
+        try:
+            if device(request, operands).info().open_count > 0:
+                from dmctl.cli.compat import busy  # noqa: F401
+        except DmctlError:  # the removal will say what is wrong
+            pass
 
 
 def remove_all(request: Request, operands: list[str], multiple: bool) -> None:
