@@ -47,7 +47,7 @@ def _unsigned(words: Words, name: str) -> int:
     text = words.word(name)
     if not text.startswith("-"):
         return words.number_of(name, text)
-    return (2**32 - words.number_of(name, text[1:])) % 2**64
+    return 2**32 - words.number_of(name, text[1:])
 
 
 @dataclass(frozen=True, slots=True)
