@@ -10,9 +10,10 @@ PYTHON = /usr/bin/python3
 VENV = .venv
 PYTEST_ARGS =
 # To build: gcc libc6-dev pkg-config libdevmapper-dev python3-dev. For the guest: user-mode-linux udev kmod mount.
-# Beside dmctl in the tests: dmsetup lvm2 thin-provisioning-tools shellcheck mandoc. CMake and ninja come from pip.
+# Beside dmctl in the tests: dmsetup lvm2 thin-provisioning-tools shellcheck mandoc zsh fish. CMake and ninja come from pip.
 PACKAGES = gcc libc6-dev pkg-config libdevmapper-dev python3 python3-dev python3-venv \
-           user-mode-linux udev kmod mount dmsetup e2fsprogs thin-provisioning-tools lvm2 shellcheck mandoc
+           user-mode-linux udev kmod mount dmsetup e2fsprogs thin-provisioning-tools lvm2 shellcheck mandoc \
+           zsh fish
 
 PIP = PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore $(VENV)/bin/pip --quiet
 STAMP = $(VENV)/.dmctl-installed
@@ -43,13 +44,13 @@ bench: $(STAMP)
 	@$(VENV)/bin/python tests/bench/startup.py
 	@PYTHONPATH=tests $(VENV)/bin/python tests/bench/devices.py
 
-# The generators need nothing but the standard library, so they also run where nothing is installed yet.
-man:
-	$(PYTHON) -B -m dmctl.cli.manual >man/dmctl.8.new
+# The generators read the installed package, typer app and all.
+man: $(STAMP)
+	$(VENV)/bin/python -P -m dmctl.cli.manual >man/dmctl.8.new
 	mv man/dmctl.8.new man/dmctl.8
 
-completions:
-	$(PYTHON) -B -m dmctl.cli.completion completions
+completions: $(STAMP)
+	$(VENV)/bin/python -P -m dmctl.cli.completion completions
 
 packages:
 	@missing=; \

@@ -133,7 +133,7 @@ const struct dm_info *dm_tree_node_get_info(const struct dm_tree_node *node);
 
 struct dm_report;
 struct dm_report_field;
-struct dm_report_field_type { const char id[32]; ...; };
+struct dm_report_field_type { uint32_t type; const char id[32]; ...; };
 struct dm_report_object_type { uint32_t id; ...; };
 struct dm_report_reserved_value;
 #define DM_REPORT_OUTPUT_ALIGNED ...

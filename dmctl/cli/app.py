@@ -2,13 +2,15 @@
 """dmctl's native commands, and for help and completion all of dmsetup's beside them."""
 
 import functools
+import importlib
 from collections.abc import Callable
 
 import typer
 from typer.core import TyperCommand
 
 from dmctl import __version__
-from dmctl.cli import signals
+from dmctl.cli import signals, stream
+from dmctl.cli.native import NATIVE
 from dmctl.cli.spec import COMMANDS, Command
 from dmctl.errors import DmctlError, ExitStatus
 
@@ -98,28 +100,30 @@ class _Ended(BaseException):
     """Carries an ending past typer, which would turn it into a text and an exit status of its own."""
 
 
+def register(name: str) -> None:
+    """Let typer know a native command, which is imported for that."""
+    place, summary, raw = NATIVE[name]
+    module, _, function = place.partition(":")
+    command = getattr(importlib.import_module(f"dmctl.cli.{module}"), function)
+    if raw:
+        _register_native(name, summary, command)
+    else:
+        app.command(name, short_help=summary)(_native(command))
+
+
 def run(words: list[str]) -> int:
     """Run a native command line and return its exit status. What a command raises comes out as it is."""
-    from dmctl.cli.available import available
-    from dmctl.cli.build import SUMMARY, build
-    from dmctl.cli.check import check
-    from dmctl.cli.explain import explain
-    from dmctl.cli.holders import show_holders
-    from dmctl.cli.links import install_links
-    from dmctl.cli.show import show
-    from dmctl.cli.top import top
-    from dmctl.cli.tree import tree
+    if not words or words[0] == "--help":
+        from dmctl.cli.front import render
 
-    if "--available" in words:
-        app.command("targets")(_native(available))  # in the place of dmsetup's
-    _register_native("build", SUMMARY, build)
-    app.command("check")(_native(check))
-    app.command("explain")(_native(explain))
-    app.command("holders")(_native(show_holders))
-    app.command("install-links")(_native(install_links))
-    app.command("show")(_native(show))
-    app.command("tree")(_native(tree))
-    app.command("top")(_native(top))
+        stream.write(render())
+        return ExitStatus.DONE if words else ExitStatus.USAGE
+    if words[0] == "targets":  # in the place of dmsetup's
+        from dmctl.cli.available import available
+
+        app.command("targets")(_native(available))
+    elif words[0] in NATIVE:
+        register(words[0])
     try:
         app(args=words, prog_name="dmctl")
     except SystemExit as end:

@@ -9,15 +9,28 @@ from typing import NoReturn
 
 from dmctl.check import ERROR, device_facts
 from dmctl.cli import stream
+from dmctl.cli.native import NATIVE
+from dmctl.cli.spec import Option
 from dmctl.cli.target_options import TargetParser
 from dmctl.device import Device, Options
 from dmctl.errors import DmctlError, ExitStatus, UsageError
 from dmctl.table import Line, Table
 from dmctl.targets import TARGETS, Arguments, arguments_class
 
-SUMMARY = "Print a table line, or make a device, from arguments with names and units."
-_USAGE = "dmctl build TARGET ARGUMENT... [--OPTION VALUE...] [--size SIZE] [--then TARGET ARGUMENT...]..."
-_END = "dmctl build TARGET --help explains the target's arguments. Sizes may have units: 8s, 64K, 1.5G, 10MB."
+OPERANDS = "TARGET ARGUMENT... [--OPTION VALUE...] [--size SIZE] [--then TARGET ARGUMENT...]..."
+TEXT = (
+    "dmctl build TARGET --help explains the target's arguments. Sizes may have units: 8s, 64K, 1.5G, 10MB. "
+    "Where the devices tell the length of a line, --size may be left out."
+)
+OPTIONS = (
+    Option("create", "", "NAME", "Make a device with the table instead of printing it"),
+    Option("uuid", "", "UUID", "The uuid of that device"),
+    Option("readonly", "", "", "Make that device read-only"),
+    Option("then", "", "", "What follows is the next line's target and arguments"),
+    Option("size", "", "SIZE", "The length of a line"),
+    Option("json", "", "", "Print JSON"),
+    Option("showkeys", "", "", "Print keys, not zeros in their place"),
+)
 
 
 class _Parser(argparse.ArgumentParser):
@@ -27,13 +40,18 @@ class _Parser(argparse.ArgumentParser):
 
 def build(words: list[str]) -> int:
     """Print a table, or make a device with it; the exit status."""
-    parser = _Parser("dmctl build", usage=_USAGE, epilog=_END, description=SUMMARY, add_help=False, allow_abbrev=False)
-    parser.add_argument("--create", metavar="NAME", help="Make a device with the table instead of printing it.")
-    parser.add_argument("--uuid", help="The uuid of that device.")
-    parser.add_argument("--readonly", action="store_true", help="Make that device read-only.")
-    parser.add_argument("--then", action="store_true", help="What follows is the next line's target and arguments.")
-    parser.add_argument("--json", action="store_true", help="Print JSON.")
-    parser.add_argument("--showkeys", action="store_true", help="Print keys, not zeros in their place.")
+    parser = _Parser(
+        "dmctl build",
+        usage=f"dmctl build {OPERANDS}",
+        epilog=TEXT,
+        description=NATIVE["build"][1],
+        add_help=False,
+        allow_abbrev=False,
+    )
+    for option in OPTIONS:
+        if option.long != "size":  # of each line
+            more = {"metavar": option.argument} if option.argument else {"action": "store_true"}
+            parser.add_argument(f"--{option.long}", help=f"{option.help}.", **more)  # type: ignore[arg-type]
     segments = _segments(words)
     options = argparse.Namespace()
     for place, segment in enumerate(segments):

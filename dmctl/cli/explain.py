@@ -117,7 +117,7 @@ def _explain(line: Line, status: str | None, showkeys: bool) -> Explained:
     else:
         try:
             arguments = arguments.form(line.params)
-            params = [_row(arguments, note) for note in arguments.explain_params(line.params)]
+            params = [_row(arguments, note, show_keys=showkeys) for note in arguments.explain_params(line.params)]
         except ParamsError as error:
             errors.append(str(error))
         try:
@@ -129,7 +129,7 @@ def _explain(line: Line, status: str | None, showkeys: bool) -> Explained:
     return Explained(line, params, shown, errors, warnings)
 
 
-def _row(cls: type[Arguments] | type[Status], note: Note) -> Row:
+def _row(cls: type[Arguments] | type[Status], note: Note, *, show_keys: bool = False) -> Row:
     spec = cls.spec_of_note(note)
     told = []
     if spec and spec.unit and note.text.isdecimal():
@@ -139,7 +139,7 @@ def _row(cls: type[Arguments] | type[Status], note: Note) -> Row:
     if spec:
         told.append(spec.help)
     name = f"{note.about} {note.name}" if note.about else note.name
-    return Row(name, note.text, ". ".join(told))
+    return Row(name, note.text if show_keys else note.shown, ". ".join(told))
 
 
 def _human(number: int, unit: str) -> str:

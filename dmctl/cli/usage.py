@@ -51,7 +51,7 @@ def command_help(program: str, command: Command) -> str:
     if command.name == "stats":
         lines.append("Commands:")
         for subcommand in STATS_COMMANDS.values():
-            lines += _row(subcommand.name, subcommand.summary, 2 + max(map(len, STATS_COMMANDS)) + 2)
+            lines += row(subcommand.name, subcommand.summary, 2 + max(map(len, STATS_COMMANDS)) + 2)
         lines += ["", f"{name} stats COMMAND --help explains a command.", ""]
     wanted = command.options.split()
     rows = [(_names(option), option.help) for option in OPTIONS if option.long in wanted]
@@ -64,7 +64,7 @@ def command_help(program: str, command: Command) -> str:
     column = 2 + min(28, max(len(names) for names, _ in rows)) + 2
     lines.append("Options:")
     for names, text in rows:
-        lines += _row(names, text[:1].upper() + text[1:] + ".", column)
+        lines += row(names, text[:1].upper() + text[1:] + ".", column)
     lines += ["", "Options may stand anywhere on the line; an unambiguous beginning of a long one is enough."]
     return "\n".join(lines) + "\n"
 
@@ -74,7 +74,8 @@ def _names(option: Option) -> str:
     return ", ".join(names) + (f" {option.argument}" if option.argument else "")
 
 
-def _row(names: str, text: str, column: int) -> list[str]:
+def row(names: str, text: str, column: int) -> list[str]:
+    """Names at the start of a line, and from a column on a text, wrapped."""
     lines, line = [], f"  {names}"
     if len(line) + 2 > column:
         lines.append(line)

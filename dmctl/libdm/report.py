@@ -159,3 +159,13 @@ def split_lvm_name(name: str) -> tuple[str, str, str]:
     group, volume, layer = ffi.new("char **", buffer), ffi.new("char **"), ffi.new("char **")
     libdm.check(lib.dm_split_lvm_name(ffi.NULL, ffi.NULL, group, volume, layer))
     return libdm.to_text(group[0]), libdm.to_text(volume[0]), libdm.to_text(layer[0])
+
+
+def field_names(kinds: int) -> list[str]:
+    """The names of the fields of some kinds, in dmsetup's order."""
+    names, number = [], 0
+    while lib.dmctl_report_fields[number].type:
+        if lib.dmctl_report_fields[number].type & kinds:
+            names.append(libdm.to_text(lib.dmctl_report_fields[number].id))
+        number += 1
+    return names

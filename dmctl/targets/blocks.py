@@ -65,9 +65,9 @@ def needs_check(words: Words) -> bool | None:
     return words.word("needs_check") == "needs_check"
 
 
-def usage(what: str, used: int | None, total: int | None, unit: str) -> tuple[Usage, ...]:
+def usage(what: str, used: int | None, total: int | None, unit: str, *, progress: bool = False) -> tuple[Usage, ...]:
     """One usage, none where the numbers are not known."""
-    return () if used is None or total is None else (Usage(what, used, total, unit),)
+    return () if used is None or total is None else (Usage(what, used, total, unit, progress),)
 
 
 def metadata_full(usages: tuple[Usage, ...]) -> tuple[str, ...]:

@@ -138,7 +138,7 @@ class CloneStatus(Status):
 
     def usages(self) -> tuple[Usage, ...]:
         return (
-            *blocks.usage("hydrated", self.hydrated_regions, self.total_regions, "regions"),
+            *blocks.usage("hydrated", self.hydrated_regions, self.total_regions, "regions", progress=True),
             *self._metadata(),
         )
 

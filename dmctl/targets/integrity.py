@@ -203,7 +203,7 @@ class IntegrityStatus(Status):
     def usages(self) -> tuple[Usage, ...]:
         if self.recalculated_sectors is None or self.provided_sectors is None:
             return ()
-        return (Usage("recalculated", self.recalculated_sectors, self.provided_sectors, "sectors"),)
+        return (Usage("recalculated", self.recalculated_sectors, self.provided_sectors, "sectors", progress=True),)
 
     def warnings(self) -> tuple[str, ...]:
         found = list(Status.warnings(self))

@@ -136,7 +136,7 @@ class MirrorStatus(Status):
     def usages(self) -> tuple[Usage, ...]:
         if self.in_sync_regions is None or self.regions is None:
             return ()
-        return (Usage("sync", self.in_sync_regions, self.regions, "regions"),)
+        return (Usage("sync", self.in_sync_regions, self.regions, "regions", progress=True),)
 
     def warnings(self) -> tuple[str, ...]:
         legs = zip(self.devices or (), self.health or "", strict=False)

@@ -284,7 +284,7 @@ class RaidStatus(Status):
     def usages(self) -> tuple[Usage, ...]:
         if self.done_sectors is None or self.total_sectors is None:
             return ()
-        return (Usage("sync", self.done_sectors, self.total_sectors, "sectors"),)
+        return (Usage("sync", self.done_sectors, self.total_sectors, "sectors", progress=True),)
 
     def warnings(self) -> tuple[str, ...]:
         found = list(Status.warnings(self))

@@ -240,6 +240,11 @@ def _find(request: Request) -> Command | None:
     if command is None:
         if request.command is not None:
             stream.error("Unknown command.")
+            if not request.as_dmsetup:
+                from dmctl.cli.front import meant
+
+                stream.error(meant(request.command))
+                return None
     elif len(request.operands) < command.minimum or 0 <= command.maximum < len(request.operands):
         stream.error("Incorrect number of arguments.")
     else:

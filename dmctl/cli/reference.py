@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""The native commands as manual and completions tell of them, read from the typer app. Not loaded by any command."""
+
+import inspect
+from dataclasses import dataclass
+
+import typer.main
+
+from dmctl.cli import app, build
+from dmctl.cli.native import NATIVE
+from dmctl.cli.spec import Option
+
+
+@dataclass(frozen=True, slots=True)
+class Native:
+    """A native command. usage: its operands. text: the paragraphs of its help."""
+
+    name: str
+    usage: str
+    summary: str
+    text: str
+    options: tuple[Option, ...]
+
+
+def natives() -> list[Native]:
+    """All of them, in the order of the table."""
+    for name in NATIVE:
+        app.register(name)
+    commands = typer.main.get_command(app.app).commands  # type: ignore[attr-defined]
+    found = []
+    for name, (_, summary, raw) in NATIVE.items():
+        if raw:
+            found.append(Native(name, build.OPERANDS, summary, build.TEXT, build.OPTIONS))
+            continue
+        params = commands[name].params
+        usage = " ".join(param.metavar or param.name.upper() for param in params if param.param_type_name == "argument")
+        options = tuple(_option(param) for param in params if param.param_type_name == "option")
+        text = inspect.cleandoc(commands[name].callback.__doc__ or "")
+        found.append(Native(name, usage, summary, text, options))
+    return found
+
+
+def _option(param: object) -> Option:
+    names = sorted(param.opts, key=len)  # type: ignore[attr-defined]
+    short = "".join(name[1] for name in names if len(name) == 2)
+    argument = "" if param.is_flag else param.metavar or names[-1].lstrip("-").upper()  # type: ignore[attr-defined]
+    return Option(names[-1].lstrip("-"), short, argument, (param.help or "").rstrip("."))  # type: ignore[attr-defined]
