@@ -17,6 +17,7 @@ from dmctl.targets.multipath import MultipathArguments, PriorityGroup
 from dmctl.targets.multipath import Path as Way
 from dmctl.targets.raid import RaidArguments, RaidDevice
 from dmctl.targets.snapshot import SnapshotArguments, SnapshotMergeArguments, SnapshotOriginArguments
+from unit.targets.refused_raid import REFUSED
 
 MIB = 1 << 20
 SECTOR = 512
@@ -63,9 +64,8 @@ class World:
         assert done.status == 0, done
         return done.text
 
-    def refused(self, arguments, length_sectors):
-        """Whether the kernel takes no such device."""
-        line = arguments.line(0, length_sectors).format()
+    def refused(self, line):
+        """Whether the kernel takes no such device. One that it has not refused is left to the check of leftovers."""
         return self._dmsetup("create", f"{self._prefix}refused", stdin=line.encode(), env=ENV).status == 1
 
     def create(self, label, arguments, length_sectors):
@@ -222,7 +222,7 @@ def test_mirror(world, disk):
     made = MirrorArguments((Leg(first.devno), Leg(second.devno, 64)), log="disk", log_device=log.devno,
                            region_sectors=128, sync="sync", handle_errors=True)  # fmt: skip
     length = made.default_length_sectors(size)
-    assert length == 4096 - 64 and world.refused(made, length + 1)
+    assert length == 4096 - 64 and world.refused(made.line(0, length + 1).format())
     name = world.create("disk", made, length)
     assert world.reloaded(name) == made
     # The mirror makes its first event when it is in sync.
@@ -300,7 +300,7 @@ def _check_raid(world, data, metadata, made):
     if made.raid_type in LENGTHS:
         assert length == LENGTHS[made.raid_type](count, data[0].sectors, made.chunk_sectors)
     # A few chunks more are more than the smallest device has.
-    assert world.refused(made, length + 12 * max(made.chunk_sectors, 1))
+    assert world.refused(made.line(0, length + 12 * max(made.chunk_sectors, 1)).format())
     name = world.create("set", made, length)
     if made.raid10_use_near_sets:
         # The kernel counts the word, but does not print it, so that its own table cannot be loaded.
@@ -363,7 +363,7 @@ def test_multipath(world, disk):
     )
     made = MultipathArguments(groups, queue_if_no_path=True, pg_init_retries=50, pg_init_delay_ms=100)
     length = made.default_length_sectors({one.devno: one.sectors for one in disks}.__getitem__)
-    assert length == 2048 and world.refused(made, length + 1)
+    assert length == 2048 and world.refused(made.line(0, length + 1).format())
     name = world.create("rq", made, length)
     assert world.reloaded(name) == made
     deps = world.run("deps", name).partition(": ")[2]
@@ -402,3 +402,10 @@ def test_multipath(world, disk):
     name = world.create("none", MultipathArguments(()), 1024)
     assert world.reloaded(name) == MultipathArguments(())
     assert (world.status(name).groups, world.status(name).group_number) == ((), 0)
+
+
+def test_refused(world, disk):
+    first, second = disk(MIB), disk(MIB)
+    for target, text, _ in REFUSED:
+        params = text.replace("8:0", first.devno).replace("8:16", second.devno)
+        assert world.refused(f"0 2048 {target} {params}"), text
