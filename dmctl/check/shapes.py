@@ -163,6 +163,9 @@ def _snapshot(args: Arguments) -> None:
     # dm-exception-store.c looks at the first letter, and for P at the second one: "NX" and "POX" pass.
     if letters[0] not in "PN" or (letters[0] == "P" and letters[1:2] not in ("", "O")):
         raise args.refuse(kind, "unknown-option", f"the kind of snapshot must be P, PO or N, not {kind.text!r}")
+    if letters[0] == "N" and args.target.text == "snapshot-merge":
+        # Linux 6.1 accepts it, and panics when the device is resumed.
+        raise args.refuse(kind, "unknown-option", f"what is merged must be persistent, P or PO, not {kind.text!r}")
     word = args.word("the chunk size")
     chunk = args.number_of("the chunk size", word, strict=True, maximum=(2**31 - 1) // SECTOR_BYTES)
     if chunk:

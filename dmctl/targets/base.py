@@ -234,26 +234,29 @@ def check_values(described: Any, what: str) -> None:
         spec, value = spec_of(field), getattr(described, field.name)
         if spec is None or value is None:
             continue
-        message = _mistake(spec, value)
+        message = _mistake(spec, value, quotes=not any(one.secret for one in described.specs().values()))
         if message:
             raise ParamsError(f"{what}: {field.name} {message}.")
 
 
-def _mistake(spec: Spec, value: Any) -> str:
+def _mistake(spec: Spec, value: Any, *, quotes: bool) -> str:
+    """What is wrong with a value. quotes: whether it may be quoted; where there is a key, it may be a misplaced one."""
+    shown = repr(value) if quotes else "what is given"
     if spec.kind == NUMBER:
-        if not spec.minimum <= value <= spec.maximum:
-            return f"must be {spec.minimum} to {spec.maximum}, not {value}"
-    elif spec.kind in (DEVICE, WORD):
-        if not value and spec.empty:
-            return ""
-        shown = "what is given" if spec.secret else repr(value)
+        return "" if spec.minimum <= value <= spec.maximum else f"must be {spec.minimum} to {spec.maximum}, not {shown}"
+    if spec.kind in (DEVICE, WORD) and (value or not spec.empty):
         if spec.choices and value not in spec.choices:
             return f"must be one of {', '.join(spec.choices)}, not {shown}"
-        if len(list(Words("", value, ParamsError).rest(""))) != 1 or value.strip() != value:
-            return f"must be one word without blanks, not {shown}"
-    elif spec.kind == ITEMS and not isinstance(value, tuple):
+        return "" if _is_word(value) else f"must be one word without blanks, not {shown}"
+    if spec.kind == ITEMS and not isinstance(value, tuple):
         return "must be a tuple"
+    if spec.kind == ITEMS and not all(_is_word(one) for one in value if isinstance(one, str)):
+        return "must be words without blanks"
     return ""
+
+
+def _is_word(text: str) -> bool:
+    return Words("", text, ParamsError).rest("") == (text,)
 
 
 def _devices(described: Any) -> Iterator[str]:

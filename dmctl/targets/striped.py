@@ -24,8 +24,9 @@ class StripedArguments(Arguments):
 
     @classmethod
     def _read(cls, words: Words) -> Self:
-        count = words.number("number of stripes")
-        chunk = words.number("chunk_sectors")
+        count, chunk = words.signed("number of stripes"), words.signed("chunk_sectors")
+        if count < 1:
+            words.fail("the number of stripes must be at least 1")
         return cls(chunk, words.each(count, "stripe", Leg.read))
 
     def to_params(self) -> str:

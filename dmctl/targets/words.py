@@ -140,7 +140,8 @@ class Words:
         """A count and that many words, as a cursor of their own that notes into this one."""
         count = self.number(f"number of {what}")
         if count > self.left:
-            self.fail(f"{count} {what} are announced, but {self.left} words follow")
+            announced = "more" if self._secret else f"{count}"
+            self.fail(f"{announced} {what} are announced, but {self.left} words follow")
         inner = Words(self.target, "", ParamsError, secret=self._secret)
         inner._error = self._error
         inner._texts = self._texts[self._at : self._at + count]
