@@ -66,9 +66,32 @@ def run_dmctl(*words):
 
         assert main(["dmsetup", *words]) == 0
 
-    ended = in_child(act, limit_ms=LIMIT_S * 1000)
+    ended = in_time(act)
     assert not ended.error, (words, ended)
     return ended.out.decode()
+
+
+def in_time(act, limit_s=LIMIT_S):
+    """Do in a child something that waits for udev, which starts up to three programs for it; all of them dmctl where
+    it has the place of dmsetup. A failure says what still ran, and the cookies with their values."""
+    try:
+        return in_child(act, limit_ms=int(limit_s * 1000))
+    except AssertionError as error:
+        error.add_note("\n".join([*running(), Path("/proc/sysvipc/sem").read_text()]))
+        raise
+
+
+def running():
+    """A line for each process: number, name, state, where in the kernel it waits, command line."""
+    for folder in sorted(Path("/proc").glob("[0-9]*"), key=lambda folder: int(folder.name)):
+        try:
+            stat, place = (folder / "stat").read_text(), (folder / "wchan").read_text()
+            words = (folder / "cmdline").read_text().replace("\0", " ")
+        except (FileNotFoundError, ProcessLookupError):
+            continue  # ended while we looked
+        name, state = stat[: stat.rindex(")") + 1], stat[stat.rindex(")") + 2]
+        if words:  # else a thread of the kernel's
+            yield f"{name} {state} {place} {words}"
 
 
 def comparable(properties):

@@ -4,6 +4,7 @@
 import os
 import re
 import shutil
+import signal
 import struct
 import sys
 from ast import literal_eval
@@ -18,7 +19,6 @@ from dmctl.libdm import task as dm
 from dmctl.libdm import udev
 from dmctl.table import Line
 from guests.kernel_state import KernelState
-from kernel.child import in_child
 from kernel.stand_in import (
     PLACE,
     comparable,
@@ -26,6 +26,7 @@ from kernel.stand_in import (
     dmctl_in_place_of_dmsetup,
     guest_only,
     in_place_of_dmsetup,
+    in_time,
     run,
     run_dmctl,
     settle,
@@ -111,7 +112,7 @@ def flagged(name, flags, table):
                 cookie.attach(task)
                 task.run()
 
-        assert not in_child(create).error
+        assert not in_time(create).error
 
     return act
 
@@ -314,3 +315,16 @@ def test_rules_that_ask_for_names(rules_without_sysfs, debian, prefix, disk):
     assert names > {f"{prefix}a b", f"{prefix}b"}
     with dmctl_in_place_of_dmsetup():
         assert_same(tell(tool, "asked for", words)[0], expected)
+
+
+def test_a_step_that_does_not_end_is_explained(debian):
+    """A failure for its time says what ran and which cookies there are."""
+    cookie = int(run(debian, "udevcreatecookie"), 16)
+    try:
+        with pytest.raises(AssertionError, match="does not end") as caught:
+            in_time(signal.pause, limit_s=0.2)
+    finally:
+        run(debian, "udevcomplete_all", "--yes")
+    [note] = caught.value.__notes__
+    assert re.search(r"^\d+ \(systemd-udevd\) [A-Z] \S+ /lib/systemd/systemd-udevd", note, flags=re.M), note
+    assert re.search(f"^ *{cookie} ", note, flags=re.M), note
