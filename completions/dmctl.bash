@@ -4,7 +4,7 @@
 
 _dmctl() {
     local current=${COMP_WORDS[COMP_CWORD]} command='' options='' word
-    local commands='help create remove remove_all suspend resume load clear reload wipe_table rename measure message ls info deps stats status table wait mknodes mangle udevcreatecookie udevreleasecookie udevflags udevcomplete udevcomplete_all udevcookies target-version targets version setgeometry splitname check install-links'
+    local commands='help create remove remove_all suspend resume load clear reload wipe_table rename measure message ls info deps stats status table wait mknodes mangle udevcreatecookie udevreleasecookie udevflags udevcomplete udevcomplete_all udevcookies target-version targets version setgeometry splitname check holders install-links top'
     COMPREPLY=()
     for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
         if [[ " $commands " == *" $word "* ]]; then
@@ -51,7 +51,9 @@ _dmctl() {
         setgeometry) options='--debug --help' ;;
         splitname) options='--nameprefixes --noheadings --options --rows --separator --unbuffered --unquoted --headings --debug --help' ;;
         check) options='--table --json --debug --help' ;;
+        holders) options='--json --debug --help' ;;
         install-links) options='--debug --help' ;;
+        top) options='--sort --device --reverse --json --debug --help' ;;
     esac
     if [[ $current == -* ]]; then
         mapfile -t COMPREPLY < <(compgen -W "$options" -- "$current")
@@ -62,7 +64,7 @@ _dmctl() {
         return
     fi
     case $command in
-        remove|suspend|resume|load|clear|reload|wipe_table|rename|measure|message|info|deps|stats|status|table|wait|mknodes|mangle|setgeometry)
+        remove|suspend|resume|load|clear|reload|wipe_table|rename|measure|message|info|deps|stats|status|table|wait|mknodes|mangle|setgeometry|holders)
             while IFS= read -r word; do
                 [[ $word == "$current"* ]] && COMPREPLY+=("$(printf %q "$word")")
             done < <(dmctl ls 2>/dev/null | sed -n 's/\t(.*$//p')

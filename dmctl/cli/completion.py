@@ -16,8 +16,16 @@ _DEVICES = r"dmctl ls 2>/dev/null | sed -n 's/\t(.*$//p'"
 # What the command table, which is dmsetup's, does not have.
 _NATIVE = (
     Command("check", (0, 1), 0, "", "[TABLE_FILE]", "Look for mistakes in a table.", "table", json=True),
+    Command("holders", (1, -1), 0, "", "DEVICE...", "Tell who keeps a device busy.", json=True),
     Command("install-links", (1, 1), 0, "", "DIR", "Make links to dmctl by dmsetup's names."),
+    Command("top", (0, 2), 0, "", "[INTERVAL] [COUNT]", "Show what the devices are doing.", "sort", json=True),
 )
+_OWN_OPTIONS = {
+    "top": [
+        Option("device", "", "DEVICE", "only this device"),
+        Option("reverse", "", "", "sort the other way round"),
+    ],
+}
 _DEBUG = Option("debug", "", "", "print the log and the trace of a failure")
 _HEADINGS = Option("headings", "", "WHICH", "none, abbrev or full: what stands above columns")
 _HELP = Option("help", "", "", "explain the command")
@@ -36,6 +44,7 @@ def _commands() -> list[Command]:
 def _options(command: Command) -> list[Option]:
     options = options_of(command)
     headings = [_HEADINGS] * any(option.long == "noheadings" for option in options)
+    options += _OWN_OPTIONS.get(command.name, [])
     return [*options, *[_JSON] * command.json, *headings, _DEBUG, _HELP]
 
 

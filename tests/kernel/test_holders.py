@@ -13,8 +13,14 @@ from pathlib import Path
 
 import pytest
 
+# So that a child need not import them; one that is not root may not.
 import dmctl.cli.app
-import dmctl.cli.holders  # noqa: F401 - so that a child need not import it
+import dmctl.cli.build
+import dmctl.cli.check
+import dmctl.cli.explain
+import dmctl.cli.holders
+import dmctl.cli.links
+import dmctl.cli.top  # noqa: F401
 from dmctl.cli import main as entry
 from dmctl.cli.compat import change
 from guests.loop import attach, detach
@@ -31,31 +37,40 @@ def tool(*words):
     return subprocess.run(words, capture_output=True, text=True, check=False).stdout
 
 
-def call(*words, user=0):
-    """A command line of dmctl, or of dmsetup if that is its first word."""
-    statuses = os.memfd_create("status")
+def call_all(*lines, user=0):
+    """Command lines of dmctl, or of dmsetup if that is a line's first word: (status, output, error output) of each.
+
+    All in one child: a fork of this process is slow in user-mode Linux.
+    """
 
     def run():
         if user:
             os.setgroups([])
             os.setresuid(user, user, user)
-        os.write(statuses, str(entry.main(list(words))).encode())
+        for words in lines:
+            status = entry.main(list(words))
+            os.write(1, b"\0")
+            os.write(2, f"\0{status}\0".encode())
 
     ended = in_child(run)
-    status = int(os.pread(statuses, 9, 0))
-    os.close(statuses)
-    return status, os.fsdecode(ended.out), os.fsdecode(ended.err)
+    assert ended.error == "", ended
+    err, out = os.fsdecode(ended.err).split("\0"), os.fsdecode(ended.out).split("\0")
+    return list(zip(map(int, err[1::2]), out[:-1], err[::2][: len(lines)], strict=True))
 
 
-def found(device):
+def call(*words, user=0):
+    return call_all(words, user=user)[0]
+
+
+def from_json(result, *, unseen=0):
     """The holders as JSON has them, without udev's workers: those come and go."""
-    status, out, err = call("dmctl", "holders", "--json", device)
-    assert (status, err) == (0, "")
+    status, out, _err = result
+    assert status == 0, result
     document = json.loads(out)
     assert document.pop("output_version") == {"command": "holders", "vers_major": 1, "vers_minor": 0}
     (one,) = document["devices"]
-    assert one["unseen_processes"] == 0
-    assert f"/dev/{one['kernel_name']}" == os.path.realpath(device if device[0] == "/" else f"/dev/mapper/{device}")
+    assert unseen or one["unseen_processes"] == 0
+    assert f"/dev/{one['kernel_name']}" == os.path.realpath(f"/dev/mapper/{one['name']}")
     return [holder for holder in one["holders"] if holder["name"] not in UDEVD]
 
 
@@ -200,26 +215,29 @@ WAYS = (above, mounted, mounted_elsewhere, swapped_on, under_loop, opened, mappe
 def test_held(way, base, tmp_path, dmsetup):
     subprocess.run(["udevadm", "settle"], check=True)
     with way(base, tmp_path, dmsetup) as (kind, name, detail, pid, line):
-        listed = found(base)
-        told = [(holder["kind"], holder["name"], holder["detail"], holder["pid"]) for holder in listed]
-        assert told == [(kind, name, detail, pid)]
+        document, columns, *removals, as_dmsetup = call_all(
+            ["dmctl", "holders", "--json", base],
+            ["dmctl", "holders", base],
+            ["dmctl", "remove", base],
+            ["dmctl", "remove", "-S", f"name={base}"],
+            ["dmsetup", "remove", base],
+        )
+        theirs = dmsetup("remove", base)
+        listed = from_json(document)
+        assert [(one["kind"], one["name"], one["detail"], one["pid"]) for one in listed] == [(kind, name, detail, pid)]
         if kind in ("dm", "loop"):
             rdev = os.stat(f"/dev/{detail if kind == 'dm' else name}").st_rdev
             assert (listed[0]["major"], listed[0]["minor"]) == (os.major(rdev), os.minor(rdev))
-        status, out, err = call("dmctl", "holders", base)
-        assert (status, err) == (0, "")
-        shown = f"{pid} {name}" if kind == "process" else name
-        assert out.split("\n")[0].split() == ["KIND", "NAME", "DETAIL"]
-        assert [*filter(None, out.split("\n")[1].split("  "))] == [kind, *[word for word in (shown, detail) if word]]
-
-        for words in (["remove", base], ["remove", "-S", f"name={base}"]):
-            status, out, err = call("dmctl", *words)
-            lines = [text for text in err.split("\n")[:-1] if not any(udevd in text for udevd in UDEVD)]
-            assert (status, out, lines) == (1, "", [BUSY.format(base), f"dmctl: held by {line}", "Command failed."])
-        theirs = dmsetup("remove", base)
-        ours = call("dmsetup", "remove", base)
-        assert ours == (theirs.status, theirs.text, os.fsdecode(theirs.err))
-        assert "held" not in ours[2]
+    status, out, err = columns
+    assert (status, err) == (0, "")
+    shown = f"{pid} {name}" if kind == "process" else name
+    assert out.split("\n")[0].split() == ["KIND", "NAME", "DETAIL"]
+    assert [word.strip() for word in out.split("\n")[1].split("  ") if word] == [kind, shown, detail]
+    for status, out, err in removals:
+        told = [text for text in err.split("\n")[:-1] if not any(udevd in text for udevd in UDEVD)]
+        assert (status, out, told) == (1, "", [BUSY.format(base), f"dmctl: held by {line}", "Command failed."])
+    assert as_dmsetup == (theirs.status, theirs.text, os.fsdecode(theirs.err))
+    assert as_dmsetup[2] == f"{BUSY.format(base)}\nCommand failed.\n"
 
 
 def test_all_at_once(base, tmp_path, dmsetup):
@@ -227,8 +245,10 @@ def test_all_at_once(base, tmp_path, dmsetup):
     with ExitStack() as stack:
         for way in (above, under_loop, opened):
             stack.enter_context(way(base, tmp_path, dmsetup))
-        assert [holder["kind"] for holder in found(base)] == ["dm", "loop", "process"]
-        status, out, _err = call("dmctl", "holders", f"{base}-top", f"/dev/mapper/{base}", "254:0")
+        document, (status, out, _err) = call_all(
+            ["dmctl", "holders", "--json", base], ["dmctl", "holders", f"{base}-top", f"/dev/mapper/{base}", "254:0"]
+        )
+        assert [holder["kind"] for holder in from_json(document)] == ["dm", "loop", "process"]
         assert status == 0
         assert [line.split()[:2] for line in out.split("\n")[:3]] == [
             ["DEVICE", "KIND"],
@@ -260,26 +280,25 @@ def test_without_being_root(base, tmp_path, dmsetup):
     """What sysfs tells is told, and that processes could not be looked at."""
     with above(base, tmp_path, dmsetup):
         others = tool("pgrep", "-c", "-v", "-P", "2")
-        status, out, err = call("dmctl", "holders", base, user=1000)
-    assert (status, out.split("\n")[1].split()) == (0, ["dm", f"{base}-top", os.path.basename(out.split()[-1])])
-    count = int(err.split()[1])
-    assert err == f"dmctl: {count} processes cannot be looked into without being root; they may hold it too.\n"
+        told = call("dmctl", "holders", "--json", base, user=1000)
+        listed = from_json(told, unseen=True)
+    assert [(holder["kind"], holder["name"]) for holder in listed] == [("dm", f"{base}-top")]
+    count = json.loads(told[1])["devices"][0]["unseen_processes"]
+    assert told[2] == f"dmctl: {count} processes cannot be looked into without being root; they may hold it too.\n"
     # All but kernel threads; a few processes of udev come and go.
     assert abs(count - int(others)) <= 5
 
 
-@pytest.mark.parametrize(
-    ("device", "text"),
-    [
-        ("nope", "There is no device 'nope'."),
-        ("254:4711", "There is no device '254:4711'."),
-        ("/dev/nope", "/dev/nope: No such file or directory."),
-        ("/dev/null", "/dev/null is not a block device."),
-        ("", "There is no device ''."),
-    ],
-)
-def test_no_such_device(device, text):
-    assert call("dmctl", "holders", device) == (3, "", f"dmctl: {text}\n")
+def test_no_such_device():
+    texts = {
+        "nope": "There is no device 'nope'.",
+        "254:4711": "There is no device '254:4711'.",
+        "/dev/nope": "/dev/nope: No such file or directory.",
+        "/dev/null": "/dev/null is not a block device.",
+        "": "There is no device ''.",
+    }
+    told = call_all(*(["dmctl", "holders", device] for device in texts))
+    assert told == [(3, "", f"dmctl: {text}\n") for text in texts.values()]
 
 
 def test_suspended(base, tmp_path, dmsetup):
@@ -316,13 +335,14 @@ def test_force(base, tmp_path, dmsetup):
         assert dmsetup("table", base).text == f"0 {SECTORS} error \n"
 
 
-@pytest.mark.parametrize("words", [["remove"], ["remove", "--force"], ["remove", "--retry"]], ids=" ".join)
-def test_nothing_is_loaded_where_it_succeeds(words, prefix, dmsetup):
-    assert dmsetup("create", prefix + "a", "--table", "0 8 zero").status == 0
+def test_nothing_is_loaded_where_it_succeeds(prefix, dmsetup):
+    for letter in "abc":
+        assert dmsetup("create", prefix + letter, "--table", "0 8 zero").status == 0
 
     def run():
         forget_holders()
-        entry.main(["dmctl", *words, prefix + "a"])
+        for letter, option in zip("abc", ("-v", "--force", "--retry"), strict=True):
+            entry.main(["dmctl", "remove", option, prefix + letter])
         sys.stdout.write(" ".join({"dmctl.holders", "dmctl.cli.compat.busy"} & set(sys.modules)))
 
     subprocess.run(["udevadm", "settle"], check=True)
