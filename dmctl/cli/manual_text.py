@@ -87,6 +87,24 @@ The exit status is 0 without an error and 1 with one; warnings do not count.
 Takes
 .Fl -table ,
 .Fl -json .
+.It Cm holders Ar DEVICE ...
+Tell who keeps a block device busy: devices above it, loop devices over its node, mounts, swap, and processes that have
+it open or mapped.
+Mounts of other mount namespaces are found through the processes in them.
+A device of any kind may be named, by its node or as
+.Ar MAJOR : Ns Ar MINOR .
+The exit status is 0 whether there is a holder or not.
+Processes of others can be looked into by root only; how many could not be is told on standard error.
+Where nothing is found, though the kernel counts the device as open, that is told as a holder called
+.Dq kernel .
+.Pp
+Called as
+.Nm ,
+a
+.Cm remove
+of a device that is busy prints the holders behind its error, ten at most, unless the device is suspended.
+Takes
+.Fl -json .
 .It Cm install-links Ar DIR
 Make links to
 .Nm
@@ -104,6 +122,42 @@ it is
 too, but no such link is made, for it would hide the
 .Xr losetup 8
 of util-linux.
+.It Cm top Op Ar INTERVAL Op Ar COUNT
+Show at each
+.Ar INTERVAL
+(in seconds, with a fraction if wanted; 1 without it) what the devices have done since the one before:
+reads and writes a second, bytes read and written a second, the average time of a read and of a write in
+milliseconds, requests in flight, and the part of the time in which there was something to do.
+A statistics region that is only a part of its device has a line of its own below it, where the caller is root.
+No counter is cleared.
+.Pp
+On a terminal the display is drawn anew each time, and sorted by keys:
+.Ic n
+for names,
+.Ic r
+for reads,
+.Ic w
+for writes,
+.Ic l
+for the time of requests,
+.Ic i
+for requests in flight,
+.Ic u
+for the utilisation, in upper case for the other way round;
+.Ic q
+ends it.
+Else lines are printed, with their headings, an empty line between two intervals.
+After
+.Ar COUNT
+intervals it ends.
+.Fl -sort Cm name | reads | writes | latency | in-flight | utilisation
+and
+.Fl -reverse
+say what it is sorted by at first,
+.Fl -device Ar DEVICE ,
+which may be repeated, chooses devices, and
+.Fl -json
+prints an object on a line of its own at each interval.
 .El
 """
 

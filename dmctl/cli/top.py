@@ -121,7 +121,7 @@ class Clock:
 def top(  # noqa: PLR0917 - typer takes them by name
     interval: Annotated[float, typer.Argument(metavar="[INTERVAL]", help="Seconds between two readings.")] = 1.0,
     count: Annotated[int | None, typer.Argument(metavar="[COUNT]", help="End after so many intervals.")] = None,
-    sort: Annotated[str, typer.Option("--sort", metavar="FIELD", help="|".join(_SORT_KEYS.values()))] = "name",
+    sort: Annotated[str, typer.Option("--sort", "-O", metavar="FIELD", help="|".join(_SORT_KEYS.values()))] = "name",
     reverse: Annotated[bool, typer.Option("--reverse", help="Sort the other way round.")] = False,
     device: Annotated[
         list[str] | None, typer.Option("--device", metavar="DEVICE", help="Only this device; may be repeated.")

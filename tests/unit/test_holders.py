@@ -10,7 +10,7 @@ from dmctl.holders import Holder, Mount, parse_mountinfo
 
 LINES = rb"""36 35 98:0 /mnt1 /mnt2 rw,noatime master:1 - ext3 /dev/root rw,errors=continue
 40 35 254:3 / /mnt/a\040b\011c\012d\134e\043 rw - ext4 /dev/mapper/x\134x20y rw
-41 35 254:3 / /mnt/e\303\244\377 ro,relatime shared:5 master:1 unbindable - xfs /dev/dm-3 rw,logdev=/dev/dm-4,rtdev=/dev/d\0405
+41 35 254:3 / /mnt/e\303\244\377 ro shared:5 master:1 unbindable - xfs /dev/dm-3 rw,logdev=/dev/dm-4,rtdev=/dev/d\0405
 42 35 0:41 /@home /home rw shared:7 - btrfs /dev/dm-5 ro,subvol=/@home
 43 35 0:42 / /mnt/empty rw -  tmpfs rw
 44 35 0:43 / /mnt/none rw - tmpfs  rw
