@@ -28,7 +28,7 @@ help:
 	@echo 'make try          show dmctl at work on a real kernel, in a user-mode Linux guest'
 	@echo 'make check        run all tests, those that need a kernel in the guest'
 	@echo 'make bench        measure the start-up time, and commands about 1000 devices'
-	@echo 'make man          write man/dmctl.8 anew'
+	@echo 'make man          write man/ anew'
 	@echo 'make completions  write completions/ anew'
 	@echo 'make clean        remove what was built, and $(VENV)'
 	@echo 'try and check install what is missing: Debian packages, and Python packages in $(VENV).'
@@ -46,8 +46,7 @@ bench: $(STAMP)
 
 # The generators read the installed package, typer app and all.
 man: $(STAMP)
-	$(VENV)/bin/python -P -m dmctl.cli.manual >man/dmctl.8.new
-	mv man/dmctl.8.new man/dmctl.8
+	$(VENV)/bin/python -P -m dmctl.cli.manual man
 
 completions: $(STAMP)
 	$(VENV)/bin/python -P -m dmctl.cli.completion completions

@@ -6,7 +6,8 @@
 _dmctl_devices() {
     local file name
     for file in /sys/block/dm-*/dm/name; do
-        [[ -r $file ]] && IFS= read -r name <"$file" && [[ $name == "$current"* ]] && COMPREPLY+=("$(printf %q "$name")")
+        [[ -r $file ]] && IFS= read -r name <"$file" || continue
+        [[ $name == "$current"* ]] && printf -v name %q "$name" && COMPREPLY+=("$name")
     done
 }
 

@@ -13,8 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from dmctl.cli import completion, manual
+from dmctl.cli import completion, front, manual, manual_native
 from dmctl.cli.main import NATIVE_COMMANDS
+from dmctl.cli.native import NATIVE
 from dmctl.cli.spec import COMMANDS, KEY_OF_SHORT, OPTIONS, SHORT_OPTIONS, Command
 from layers import upward_imports
 
@@ -60,16 +61,15 @@ def test_shellcheck() -> None:
 
 
 def test_manual_lint() -> None:
-    lint = subprocess.run(
-        ["mandoc", "-T", "lint", "man/dmctl.8"], cwd=ROOT, capture_output=True, text=True, check=False
-    )
+    pages = sorted((ROOT / "man").glob("*.8"))
+    lint = subprocess.run(["mandoc", "-T", "lint", *pages], capture_output=True, text=True, check=False)
     # Which other pages there are is a matter of the machine.
     findings = [line for line in lint.stdout.splitlines() if "referenced manual not found" not in line]
     assert not findings, "\n".join(findings)
 
 
 def test_manual_is_up_to_date() -> None:
-    assert manual.render() == (ROOT / "man/dmctl.8").read_text(), "run: make man"
+    assert manual.render() == {path.name: path.read_text() for path in (ROOT / "man").iterdir()}, "run: make man"
 
 
 def test_completions_are_up_to_date() -> None:
@@ -181,6 +181,15 @@ def test_option_table_is_sound() -> None:
     assert not set(NATIVE_COMMANDS) & set(COMMANDS)
 
 
+def test_every_command_is_in_the_help_once() -> None:
+    assert set(NATIVE) == set(NATIVE_COMMANDS)
+    listed = [name for names in front.GROUPS.values() for name in names.split()]
+    assert sorted(listed) == sorted([*COMMANDS, *NATIVE])
+    assert max(map(len, front.render().splitlines())) < 80
+    natives = [name for names in manual_native.PAGES.values() for name in names]
+    assert sorted([*natives, *manual_native.IN_MAIN]) == sorted(NATIVE)
+
+
 def test_sentences_are_our_own() -> None:
     """dmsetup is under the GPL, dmctl under the LGPL: none of its help or manual sentences is in ours."""
     dmsetup = shutil.which("dmsetup", path=SBIN)
@@ -189,7 +198,8 @@ def test_sentences_are_our_own() -> None:
     if (page := Path("/usr/share/man/man8/dmsetup.8.gz")).exists():
         theirs += " " + _words(_text_of(page))
     ours = [option.help for option in OPTIONS] + [command.summary for command in COMMANDS.values()]
-    ours += re.split(r"[.:;]\s", _text_of(ROOT / "man/dmctl.8"))
+    for page in (ROOT / "man").glob("*.8"):
+        ours += re.split(r"[.:;]\s", _text_of(page))
     # "uuid of the device" cannot be said in another way.
     copied = [text for text in map(_words, ours) if len(text.split()) > 5 and text in theirs]
     assert not copied

@@ -116,7 +116,7 @@ FIELDS: dict[str, _Field] = {
 
 
 def _field(name: str) -> _Field:
-    """A field of the table above, or of a target's status or arguments: thin-pool.used_data_blocks."""
+    """A field of the table above, or of a target's status or arguments: thin-pool.data_used_blocks."""
     if name in FIELDS:
         return FIELDS[name]
     target, dot, inner = name.partition(".")
@@ -166,7 +166,7 @@ def show(
 ) -> None:
     """Show devices: size, target, state, what they stand on and who uses them, how full they are, what is wrong.
 
-    Targets' own fields, of their status and arguments, are columns too: -o name,thin-pool.used_data_blocks.
+    Targets' own fields, of their status and arguments, are columns too: -o name,thin-pool.data_used_blocks.
     """
     if options == "help":
         _print_fields()

@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 from dmctl import units
 from dmctl.errors import DmctlError, UsageError
 from dmctl.targets import Arguments
-from dmctl.targets.fields import FLAG, ITEM, ITEMS, NUMBER, Spec, spec_of
+from dmctl.targets.fields import DEVICE, FLAG, ITEM, ITEMS, NUMBER, Spec, spec_of
 
 # Ends of fields' names that tell a unit; an option goes without.
 _UNITS = ("sectors", "bytes", "ms", "us", "s")
@@ -62,8 +62,7 @@ class TargetParser(argparse.ArgumentParser):
         if field.default is MISSING:
             if spec.kind == ITEMS:
                 more["nargs"] = "+"
-            metavar = spec.metavar or option_name(field.name, spec).lstrip("-").upper()
-            self.add_argument(field.name, metavar=metavar, **more)
+            self.add_argument(field.name, metavar=positional(field.name, spec), **more)
             return
         more["metavar"] = spec.metavar or _metavar(field.name, spec)
         if spec.kind == ITEMS:
@@ -87,6 +86,11 @@ def option_name(name: str, spec: Spec) -> str:
     """The option of a field: its name without the unit."""
     stem, _, unit = name.rpartition("_")
     return "--" + (stem if stem and spec.unit and unit in _UNITS else name).replace("_", "-")
+
+
+def positional(name: str, spec: Spec) -> str:
+    """How a usage names an argument that is no option."""
+    return spec.metavar if spec.metavar and spec.kind != DEVICE else option_name(name, spec).lstrip("-").upper()
 
 
 def _metavar(name: str, spec: Spec) -> str:

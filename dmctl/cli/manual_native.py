@@ -1,0 +1,202 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""What the manual pages of the native commands say beside what the typer app and the targets tell, in mdoc(7)."""
+
+# dmctl(8) has these itself; the others are in pages of their own.
+IN_MAIN = ("check", "install-links")
+PAGES = {"dmctl-show": ("show", "tree", "top", "holders", "explain"), "dmctl-build": ("build",)}
+
+MAIN = r""".Ss Native commands
+These are not in
+.Xr dmsetup 8 .
+.Cm show ,
+.Cm tree ,
+.Cm top ,
+.Cm holders
+and
+.Cm explain
+look at devices:
+.Xr dmctl-show 8 .
+.Cm build
+makes tables and devices from arguments with names and units:
+.Xr dmctl-build 8 .
+.Cm targets Fl -available
+lists also the targets that the kernel could load, and those that it lacks, with the arguments that dmctl knows.
+.Bl -tag -width Ds
+"""
+
+HEAD = r""".\" SPDX-License-Identifier: LGPL-2.1-or-later
+.\" Made by python -m dmctl.cli.manual: change that, not this.
+.Dd @DATE@
+.Dt @TITLE@ 8
+.Os
+.Sh NAME
+.Nm @NAME@
+.Nd @WHAT@
+"""
+
+WHAT = {"dmctl-show": "look at device-mapper devices", "dmctl-build": "make device-mapper tables and devices"}
+
+# What there is to say of a command beside its help and its options.
+MORE = {
+    "check": r"""Look for mistakes in a table before the kernel is asked:
+gaps, overlaps, wrong lengths, unknown targets, wrong numbers of parameters, devices that are too small,
+starts that are not aligned.
+Each finding is printed with its line and column.
+The exit status is 0 without an error and 1 with one; warnings do not count.
+""",
+    "install-links": r"""Make links to
+.Nm
+in a folder, by the names under which it is another program:
+.Xr dmsetup 8 ,
+.Xr dmstats 8 ,
+.Nm dmlosetup
+and
+.Nm devmap_name .
+Nothing else of that name is replaced.
+Called as
+.Nm losetup
+it is
+.Nm dmlosetup
+too, but no such link is made, for it would hide the
+.Xr losetup 8
+of util-linux.
+""",
+    "holders": r"""Tell who keeps a block device busy: devices above it, loop devices over its node, mounts,
+swap, and processes that have
+it open or mapped.
+Mounts of other mount namespaces are found through the processes in them.
+A device of any kind may be named, by its node or as
+.Ar MAJOR : Ns Ar MINOR .
+The exit status is 0 whether there is a holder or not.
+Processes of others can be looked into by root only; how many could not be is told on standard error.
+Where nothing is found, though the kernel counts the device as open, that is told as a holder called
+.Dq kernel .
+.Pp
+Called as
+.Nm ,
+a
+.Cm remove
+of a device that is busy prints the holders behind its error, ten at most, unless the device is suspended.
+""",
+    "top": r"""Show at each
+.Ar INTERVAL
+(in seconds, with a fraction if wanted; 1 without it) what the devices have done since the one before:
+reads and writes a second, bytes read and written a second, the average time of a read and of a write in
+milliseconds, requests in flight, and the part of the time in which there was something to do.
+A statistics region that is only a part of its device has a line of its own below it, where the caller is root.
+No counter is cleared.
+.Pp
+On a terminal the display is drawn anew each time, and sorted by keys:
+.Ic n
+for names,
+.Ic r
+for reads,
+.Ic w
+for writes,
+.Ic l
+for the time of requests,
+.Ic i
+for requests in flight,
+.Ic u
+for the utilisation, in upper case for the other way round;
+.Ic q
+ends it.
+Else lines are printed, with their headings, an empty line between two intervals.
+After
+.Ar COUNT
+intervals it ends.
+""",
+    "show": r"""A column that says nothing of any device is left out, unless it was asked for.
+On a terminal long names are cut to its width; in a pipe nothing is.
+.Pp
+.Fl -options Cm help
+lists the columns: those of devices, and the fields of the status and of the arguments of each target, such as
+.Cm thin-pool.data_used_blocks ;
+a device without that target has nothing there.
+.Fl -options No + Ns Ar FIELD
+adds to the usual ones.
+.Pp
+A condition of
+.Fl -select
+compares fields with values by
+.Ic = != < <= > >= ,
+and with regular expressions by
+.Ic =~
+and
+.Ic !~ ,
+joined by
+.Ic && ,
+.Ic || ,
+.Ic \&!
+and parentheses.
+Values may have units.
+.Cm size
+is in bytes,
+.Cm full
+in percent.
+""",
+    "tree": r"""Below device-mapper devices are arrays, partitions and disks, as far as
+.Pa /sys
+tells of them.
+""",
+    "explain": r"""Keys of crypt and integrity tables are zeros unless
+.Fl -showkeys
+is given.
+""",
+    "build": r"""Each line's target is followed by its arguments in their order; the others are options.
+A list of things, such as legs, is one word each.
+The length of a line is what its devices have from their offsets on, where they tell it.
+.Pp
+A table that the kernel would refuse is refused, as by
+.Xr dmctl 8
+.Cm check .
+Without
+.Fl -create
+the devices need not exist.
+A key as a word of the command line can be seen by others; as
+.Cm @ Ns Ar FILE
+it is read from a file, which holds it as it stands in the table.
+In what is printed it is zeros unless
+.Fl -showkeys
+is given.
+""",
+}
+
+SHOW_EXAMPLES = r""".Sh EXAMPLES
+Pools and snapshots that are nearly full, as names only:
+.Pp
+.Dl dmctl show --select 'full>=80' --options name --noheadings
+.Pp
+A picture of all devices:
+.Pp
+.Dl dmctl tree --dot | dot -Tsvg -o devices.svg
+.Pp
+What the words of a saved table mean:
+.Pp
+.Dl dmctl explain --table saved
+"""
+
+BUILD_EXAMPLES = r""".Sh EXAMPLES
+A device over all of a disk but its first MiB:
+.Pp
+.Dl dmctl build linear /dev/sdb --offset 1M --create data
+.Pp
+A table of two lines: a stripe set, and behind it a GiB of errors:
+.Pp
+.Dl dmctl build striped 64K /dev/sdb /dev/sdc --then error --size 1G
+"""
+
+SURROUNDINGS = r""".Sh ENVIRONMENT
+.Bl -tag -width NO_COLOR
+.It Ev NO_COLOR
+If set and not empty, nothing is coloured.
+.It Ev COLUMNS
+The width of the terminal, in place of what it says itself.
+.El
+.Sh EXIT STATUS
+0 done, 1 failed, 2 wrong usage, 3 no such device, 4 not permitted, 5 busy, 130 interrupted.
+"""
+
+TAIL = r""".Sh SEE ALSO
+.Xr dmctl 8
+"""
