@@ -23,7 +23,7 @@ def summary(name: str) -> str:
 def render() -> str:
     """The help, 80 columns wide."""
     lines = ["Usage: dmctl COMMAND [OPTION...] [OPERAND...]", ""]
-    lines += ["Drives the kernel's device-mapper: dmsetup's commands, and what dmsetup does not have."]
+    lines += ["Drives the kernel's device-mapper: dmsetup's commands, and more."]
     column = max(map(len, [*COMMANDS, *NATIVE])) + 4
     for title, names in GROUPS.items():
         lines += ["", f"{title}:"]
@@ -31,8 +31,9 @@ def render() -> str:
             lines += row(name, summary(name), column)
     lines += [
         "",
-        "dmctl COMMAND --help explains a command; man dmctl tells more. --dmctl-version prints dmctl's",
-        "own version. Options of dmsetup's commands may also stand before the command.",
+        "dmctl COMMAND --help explains a command; man dmctl tells more.",
+        "dmctl --dmctl-version prints dmctl's own version.",
+        "Options of dmsetup's commands may also stand before the command.",
     ]
     return "\n".join(lines) + "\n"
 
