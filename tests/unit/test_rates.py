@@ -53,6 +53,16 @@ def test_nothing_between():
     assert rates.utilisation == 0
 
 
+@pytest.mark.parametrize(
+    ("counts", "latency"),
+    [(Counts(reads=2, read_ns=10), 5), (Counts(read_ns=30), 10), (Counts(), None), (Counts(reads=1), 0)],
+)
+def test_latency(counts, latency):
+    """Requests that were counted in an interval before, when they began."""
+    rates = between(reading(Counts(), in_flight=(4, 9)), reading(counts, in_flight=(1, 9)), 0)
+    assert (rates.read_latency_ns, rates.write_latency_ns) == (latency, None)
+
+
 def test_device_made_meanwhile():
     """All that it counts is of this interval, which began at 3 s."""
     assert between(None, reading(COUNTS, 5 * S), 3 * S) == Rates(2 * S, COUNTS)
