@@ -270,8 +270,13 @@ def test_reader_goes():
     process = subprocess.Popen([dmctl_script(), "top", "0.05"], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     assert process.stdout.readline().split() == [word.encode() for word in COLUMNS]
     process.stdout.close()
-    assert (process.stderr.read(), process.wait(30)) == (b"", -signal.SIGPIPE)
-    process.stderr.close()
+    try:
+        assert process.wait(30) == -signal.SIGPIPE
+        assert process.stderr.read() == b""
+    finally:
+        process.kill()
+        process.wait()
+        process.stderr.close()
 
 
 def test_output_that_cannot_be_written():
