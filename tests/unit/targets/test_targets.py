@@ -27,7 +27,7 @@ def test_classes(target):
 
 @pytest.mark.parametrize("target", TARGETS)
 @given(data=st.data())
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])
 def test_arguments_come_back(target, data):
     made = data.draw(arguments(target))
     text = made.to_params()
@@ -72,7 +72,7 @@ def mangled(draw, text):
 
 @pytest.mark.parametrize("target", TARGETS)
 @given(data=st.data())
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_mangled_text(target, data):
     for parse, error, texts in ((parse_params, ParamsError, PARAMS), (parse_status, StatusError, STATUS)):
         whole = data.draw(st.sampled_from([text for name, text in texts if name == target]))
