@@ -78,8 +78,10 @@ class CryptArguments(Arguments):
         "The key in hexadecimal digits, :SIZE:TYPE:DESCRIPTION for one in a keyring of the kernel, or - for none.",
         secret=True,
     )
-    iv_offset_sectors: int = fields.number("What is added to a sector's number to make its IV.", unit="sectors")
     device: str = fields.device("The device that holds the encrypted data.")
+    iv_offset_sectors: int = fields.number(
+        "What is added to a sector's number to make its IV.", unit="sectors", default=0
+    )
     offset_sectors: int = fields.number("Where on the device it begins.", unit="sectors", default=0)
     allow_discards: bool = fields.flag("Discards go down to the device, which then shows what is unused.")
     same_cpu_crypt: bool = fields.flag("A request is encrypted on the CPU that it came from.")
@@ -121,7 +123,7 @@ class CryptArguments(Arguments):
             features.named(name)
             found[name] = value
         words.rest("ignored")  # as the kernel does
-        return cls(cipher, key, iv_offset, device, offset, **found)
+        return cls(cipher, key, device, iv_offset, offset, **found)
 
     def to_params(self) -> str:
         features = [name for name in _FLAGS if getattr(self, name)]

@@ -175,7 +175,7 @@ def test_usages():
         Usage("metadata", 10, 1024, "blocks"),
     )
     assert parse_status("clone", CLONE).usages() == (
-        Usage("hydrated", 5, 4096, "regions"),
+        Usage("hydrated", 5, 4096, "regions", progress=True),
         Usage("metadata", 6, 4096, "blocks"),
     )
     assert parse_status("cache", CACHE).usages() == (
