@@ -228,11 +228,6 @@ def find(name: str) -> Devno:
         raise
 
 
-def kernel_name(devno: Devno) -> str:
-    """What the kernel calls it, such as dm-0."""
-    return os.path.basename(_link(_sysfs_folder(devno)))
-
-
 def holders(devno: Devno) -> Holders:
     """Everything that is found to hold a device, devices above it first."""
     found = Holders(above(devno))

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from dmctl import holders
@@ -74,7 +74,7 @@ class Entry:
     above: tuple[str, ...] = ()
     mounts: tuple[str, ...] = ()
     swap: bool = False
-    usages: tuple[Usage, ...] = field(default=())
+    usages: tuple[Usage, ...] = ()
 
     @property
     def name(self) -> str:

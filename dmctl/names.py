@@ -27,7 +27,7 @@ def kernel_name(devno: Devno) -> str:
 def best_name(devno: Devno) -> str:
     """The name by which people know the device; the kernel's where there is no better one.
 
-    As udev's links are at the time of the first call: forget() has them read again.
+    As udev's links are at the time of the first call.
     """
     dm_name = _read(f"{_sysfs(devno)}/dm/name")
     if dm_name:
@@ -52,11 +52,6 @@ def size_sectors(devno: Devno) -> int | None:
     """Size of a device, None where sysfs does not tell it."""
     text = _read(f"{_sysfs(devno)}/size")
     return int(text) if text.isdecimal() else None
-
-
-def forget() -> None:
-    """Look at udev's links again at the next best_name()."""
-    _links.cache_clear()
 
 
 @cache

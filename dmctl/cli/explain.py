@@ -33,7 +33,7 @@ _COLUMNS = (
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A word and what it is. number: its value where it is one."""
+    """A word and what it is."""
 
     name: str
     value: str

@@ -10,7 +10,8 @@ import typer
 
 from dmctl.cli import stream
 from dmctl.cli.grid import Column, write_rows
-from dmctl.holders import Devno, Holder, Holders, find, holders, kernel_name
+from dmctl.holders import Devno, Holder, Holders, find, holders
+from dmctl.names import kernel_name
 
 
 def show_holders(
