@@ -10,6 +10,7 @@ from typer.core import TyperCommand
 
 from dmctl import __version__
 from dmctl.cli import signals, stream
+from dmctl.cli.compat.run import undo_locale_coercion
 from dmctl.cli.native import NATIVE
 from dmctl.cli.spec import COMMANDS, Command
 from dmctl.errors import DmctlError, ExitStatus
@@ -113,6 +114,7 @@ def register(name: str) -> None:
 
 def run(words: list[str]) -> int:
     """Run a native command line and return its exit status. What a command raises comes out as it is."""
+    undo_locale_coercion()
     if not words or words[0] == "--help":
         from dmctl.cli.front import render
 

@@ -34,6 +34,18 @@ def is_terminal() -> bool:
     return sys.stdout is not None and sys.stdout.isatty()
 
 
+def is_utf8() -> bool:
+    """Whether the user's locale has characters to draw lines and bars with."""
+    return "utf" in (os.environ.get("LC_ALL") or os.environ.get("LC_CTYPE") or os.environ.get("LANG") or "").lower()
+
+
+class _Buffer(io.StringIO):
+    @property
+    def encoding(self) -> str:  # type: ignore[override]
+        """What rich goes by where it draws lines."""
+        return "utf-8" if is_utf8() else "ascii"
+
+
 def terminal_columns() -> int:
     """Width of the terminal (COLUMNS, if set, is believed), of a pipe without an end."""
     if not is_terminal():
@@ -68,7 +80,7 @@ def write_rows(
 
 def write(drawn: RenderableType, *, indent: int = 0) -> None:
     """Print something that rich can draw, without blanks at the ends of lines."""
-    buffer = io.StringIO()
+    buffer = _Buffer()
     console = Console(
         file=buffer,
         width=terminal_columns() - indent,

@@ -14,7 +14,7 @@ from dmctl.cli import manual_native as native
 from dmctl.cli import manual_text as text
 from dmctl.cli.reference import Native, natives
 from dmctl.cli.spec import COMMANDS, OPTIONS, STATS_COMMANDS, VERBOSE_HELP, Command, Option
-from dmctl.cli.target_options import explained, option_name, positional
+from dmctl.cli.target_options import explained, metavar, option_name, positional
 from dmctl.targets import TARGETS, arguments_class
 from dmctl.targets.fields import FLAG, ITEMS, spec_of
 
@@ -84,7 +84,7 @@ def _target(target: str) -> str:
             term = f"Ar {_escape(positional(field.name, spec))}{' ...' if spec.kind == ITEMS else ''}"
         else:
             option = option_name(field.name, spec)
-            value = spec.metavar or option.lstrip("-").upper()
+            value = metavar(field.name, spec)
             term = f"Fl {_escape(option[1:])}" + ("" if spec.kind == FLAG else f" Ar {_escape(value)}")
         lines.append(f".It {term}\n{_lines(explained(field, spec).replace('%%', '%'))}")
     return "".join([*lines, ".El\n"]) if described else "".join([*lines[:2], "No arguments.\n"])

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from dmctl import conditions
 from dmctl.cli import stream
-from dmctl.cli.grid import Column, is_terminal, write_rows
+from dmctl.cli.grid import Column, is_terminal, is_utf8, write_rows
 from dmctl.conditions import Condition, Value
 from dmctl.errors import UsageError
 from dmctl.inventory import Entry, inventory, percent
@@ -76,7 +76,8 @@ def _bar(usage: Usage) -> Text:
     share = usage.used / usage.total if usage.total else 0
     cells = min(_BAR_CELLS, round(share * _BAR_CELLS))
     colour = "green" if share < 0.75 or usage.progress else "yellow" if share < 0.9 else "red"
-    bar = Text().append("█" * cells, style=colour).append("░" * (_BAR_CELLS - cells), style="dim")
+    full, empty = ("█", "░") if is_utf8() else ("#", ".")
+    bar = Text().append(full * cells, style=colour).append(empty * (_BAR_CELLS - cells), style="dim")
     return bar.append(f" {percent(usage):>4} {usage.what}")
 
 

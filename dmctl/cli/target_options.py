@@ -64,7 +64,7 @@ class TargetParser(argparse.ArgumentParser):
                 more["nargs"] = "+"
             self.add_argument(field.name, metavar=positional(field.name, spec), **more)
             return
-        more["metavar"] = spec.metavar or _metavar(field.name, spec)
+        more["metavar"] = metavar(field.name, spec)
         if spec.kind == ITEMS:
             more["action"] = "append"
         self.add_argument(option_name(field.name, spec), dest=field.name, **more)
@@ -93,10 +93,15 @@ def positional(name: str, spec: Spec) -> str:
     return spec.metavar if spec.metavar and spec.kind != DEVICE else option_name(name, spec).lstrip("-").upper()
 
 
-def _metavar(name: str, spec: Spec) -> str:
+def metavar(name: str, spec: Spec) -> str:
+    """How a usage names the value of an option."""
+    if spec.metavar:
+        return spec.metavar
     if spec.choices:
         return "|".join(spec.choices)
-    return "SIZE" if spec.unit in _SIZES else name.upper()
+    if spec.kind == NUMBER:
+        return "SIZE" if spec.unit in _SIZES else "NUMBER"
+    return name.upper()
 
 
 def explained(field: "Field[Any]", spec: Spec) -> str:

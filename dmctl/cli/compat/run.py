@@ -34,7 +34,7 @@ def run(program: str, words: list[str], *, as_dmsetup: bool) -> int:
         words = _take_own_options(request, words)
     libdm.on_log(_Log(request))
     libdm.want_kernel_reasons(not as_dmsetup)
-    _undo_locale_coercion()
+    undo_locale_coercion()
     libdm.set_locale()
     try:
         failed = not _run(request, words)
@@ -48,7 +48,7 @@ def run(program: str, words: list[str], *, as_dmsetup: bool) -> int:
     return 0 if request.has("help") or request.has("version") else int(failed)
 
 
-def _undo_locale_coercion() -> None:
+def undo_locale_coercion() -> None:
     """Take back the LC_CTYPE that Python sets for itself in the C locale (PEP 538).
 
     It would change what tree lines are drawn with, and the environment of --exec.
