@@ -396,7 +396,7 @@ def _fish() -> str:
         for own, options in enumerate(_options(command)):
             for option in options:
                 if not _list_of(command, option):
-                    takers.setdefault((option, bool(own)), []).append(command.name)
+                    takers.setdefault((option, bool(own) and command.name in COMMANDS), []).append(command.name)
     for (option, ours), commands in takers.items():
         add(_using(commands), _fish_option(option), own=ours)
     by_name = {option.long: option for option, _ in takers}
@@ -409,13 +409,17 @@ def _fish() -> str:
     add(f"{_using(['build'])}; and not __dmctl_after build --then", "-F")
     add(f"{_using(['stats'])}; and __dmctl_after stats", f"-a '{' '.join(STATS_COMMANDS)}'")
     with_devices = [command.name for command in _commands() if "DEVICE" in command.usage]
-    add(f"{_using(with_devices)}; and not __dmctl_after stats", "-a '(__dmctl_devices)'")
+    add(f"{_using(with_devices)}; and not __dmctl_after stats --headings", "-a '(__dmctl_devices)'")
     add(_using([command.name for command in _commands() if "FILE" in command.usage]), "-F")
     return "".join([*lines, _FISH_END])
 
 
 def _fish_option(option: Option) -> str:
-    values = {"DEVICE": " -xa '(__dmctl_devices)'", "FILE|-": " -rF", "": ""}.get(option.argument, " -x")
+    values = {
+        "DEVICE": " -xa '(__dmctl_devices)'",
+        "FILE|-": " -xa '(__fish_complete_path (commandline -ct))'",
+        "": "",
+    }.get(option.argument, " -x")
     if option.long == "target":
         values = f" -xa '{' '.join(TARGETS)}'"
     short = "".join(f" -s {letter}" for letter in option.short)
