@@ -24,7 +24,7 @@ _dmctl_list() {
 _dmctl_devices() {
     local file name quoted
     for file in /sys/block/dm-*/dm/name; do
-        { IFS= read -r name <"$file"; } 2>/dev/null || continue
+        IFS= read -r name <"$file" || continue
         # The kernel may have \x20 for a blank. Users see and type the blank, and libdevmapper takes it.
         [[ $name == *\\@([!x]|x5c|x[01])* ]] || printf -v name %b "$name"
         # In quotes, bash closes them itself.
@@ -34,7 +34,7 @@ _dmctl_devices() {
             printf -v quoted %q "$name"
             [[ $quoted == "$current"* ]] && COMPREPLY+=("$quoted")
         fi
-    done
+    done 2>/dev/null  # a device may go away meanwhile
 }
 
 _dmctl() {

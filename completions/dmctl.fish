@@ -3,16 +3,15 @@
 
 # The names of devices, from sysfs: no process is started.
 function __dmctl_devices
+    set -l names
     for file in /sys/block/dm-*/dm/name
-        read -l name <$file 2>/dev/null
-        or continue
-        # The kernel may have \x20 for a blank. Users see and type the blank, and libdevmapper takes it.
-        if string match -q -r '\\\\([^x]|x5c|x[01])' -- $name
-            echo $name
-        else
-            printf '%b\n' $name
-        end
-    end
+        read -l name <$file
+        and set -a names $name
+    end 2>/dev/null # a device may go away meanwhile
+    # The kernel may have \x20 for a blank. Users see and type the blank, and libdevmapper takes it.
+    string match -e -r '\\\\([^x]|x5c|x[01])' -- $names
+    set -l plain (string match -v -r '\\\\([^x]|x5c|x[01])' -- $names)
+    and printf '%b\n' $plain
 end
 
 # Whether the command is one of these.

@@ -126,7 +126,7 @@ _dmctl_list() {{
 _dmctl_devices() {{
     local file name quoted
     for file in /sys/block/dm-*/dm/name; do
-        {{ IFS= read -r name <"$file"; }} 2>/dev/null || continue
+        IFS= read -r name <"$file" || continue
         # The kernel may have \\x20 for a blank. Users see and type the blank, and libdevmapper takes it.
         [[ $name == *\\\\@([!x]|x5c|x[01])* ]] || printf -v name %b "$name"
         # In quotes, bash closes them itself.
@@ -136,7 +136,7 @@ _dmctl_devices() {{
             printf -v quoted %q "$name"
             [[ $quoted == "$current"* ]] && COMPREPLY+=("$quoted")
         fi
-    done
+    done 2>/dev/null  # a device may go away meanwhile
 }}
 
 _dmctl() {{
@@ -230,11 +230,11 @@ _dmctl_devices() {{
     local file name
     local -a devices
     for file in /sys/block/dm-*/dm/name(N); do
-        name=$(<$file) 2>/dev/null || continue
+        name=$(<$file) || continue
         # The kernel may have \\x20 for a blank. Users see and type the blank, and libdevmapper takes it.
         [[ $name == *\\\\([^x]|x5c|x[01])* ]] || name=${{(g::)name}}
         devices+=("$name")
-    done
+    done 2>/dev/null  # a device may go away meanwhile
     compadd "$@" -a - devices
 }}
 
@@ -327,16 +327,15 @@ def _zsh_operands(command: Command) -> list[str]:
 _FISH = """
 # The names of devices, from sysfs: no process is started.
 function __dmctl_devices
+    set -l names
     for file in /sys/block/dm-*/dm/name
-        read -l name <$file 2>/dev/null
-        or continue
-        # The kernel may have \\x20 for a blank. Users see and type the blank, and libdevmapper takes it.
-        if string match -q -r '\\\\\\\\([^x]|x5c|x[01])' -- $name
-            echo $name
-        else
-            printf '%b\\n' $name
-        end
-    end
+        read -l name <$file
+        and set -a names $name
+    end 2>/dev/null # a device may go away meanwhile
+    # The kernel may have \\x20 for a blank. Users see and type the blank, and libdevmapper takes it.
+    string match -e -r '\\\\\\\\([^x]|x5c|x[01])' -- $names
+    set -l plain (string match -v -r '\\\\\\\\([^x]|x5c|x[01])' -- $names)
+    and printf '%b\\n' $plain
 end
 
 # Whether the command is one of these.
