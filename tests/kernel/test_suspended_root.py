@@ -27,7 +27,7 @@ MOUNTED = ("dev", "proc", "sys", "run")
 # Prints the files of the interpreter and the libraries.
 LOADED = """
 import sys
-import dmctl.cli.compat.change, dmctl.cli.compat.columns, dmctl.cli.compat.run
+import dmctl.cli.compat.busy, dmctl.cli.compat.change, dmctl.cli.compat.columns, dmctl.cli.compat.run, dmctl.holders
 for module in sys.modules.values():
     print(getattr(module, "__file__", None) or "")
     print(getattr(module, "__cached__", None) or "")

@@ -184,11 +184,11 @@ def test_crypt(disk: Callable[..., Disk], mapped: Callable[..., Mapped]) -> None
 
 def test_crypt_key_in_a_keyring(disk: Callable[..., Disk], mapped: Callable[..., Mapped], prefix: str) -> None:
     under, null = disk(MIB), disk(MIB)
-    reference = CryptArguments("capi:cbc(aes)-plain64", f":16:logon:{prefix}a:b", 0, under.path)
+    reference = CryptArguments("capi:cbc(aes)-plain64", f":16:logon:{prefix}a:b", under.path)
     assert reference.key_reference == (16, "logon", f"{prefix}a:b")
     with (
         logon_key(f"{prefix}a:b", bytes.fromhex(KEY)),
-        mapped((reference, 64), (CryptArguments("cipher_null-ecb", "-", 0, null.path), 64)) as crypt,
+        mapped((reference, 64), (CryptArguments("cipher_null-ecb", "-", null.path), 64)) as crypt,
     ):
         assert crypt.check_tables()[1].key == "-"
         write_direct(crypt.paths[0], 0, bytes(512))
@@ -198,7 +198,7 @@ def test_crypt_key_in_a_keyring(disk: Callable[..., Disk], mapped: Callable[...,
 def test_crypt_over_integrity(disk: Callable[..., Disk], dmsetup: Command, prefix: str) -> None:
     under = disk(MIB)
     with Mapped(dmsetup, f"{prefix}tags", [(IntegrityArguments(under.path, 0, "D", 28), 64)], read_only=False) as tags:
-        made = CryptArguments("capi:gcm(aes)-random", KEY, 0, tags.paths[0], integrity=CryptIntegrity(28, "aead"))
+        made = CryptArguments("capi:gcm(aes)-random", KEY, tags.paths[0], integrity=CryptIntegrity(28, "aead"))
         with Mapped(dmsetup, prefix, [(made, 64)], read_only=False) as crypt:
             crypt.check_tables()
             write_direct(crypt.paths[0], 0, KEY.encode() * 16)

@@ -121,7 +121,7 @@ def test_show_and_tree(stack, dmctl, dmsetup, tmp_path):
     assert KEY not in drawn
     lines = drawn.splitlines()
     at = next(place for place, line in enumerate(lines) if line.startswith(names["root"]))
-    assert lines[at + 1].startswith(f"└── {names['pool']}") and f"on {point}" in lines[at]
+    assert lines[at + 1].startswith(f"`-- {names['pool']}") and f"on {point}" in lines[at]
     assert len([line for line in lines if names["pool"] in line]) == 2 and any(
         line.endswith("(above)") for line in lines
     )

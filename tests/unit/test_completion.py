@@ -1,43 +1,129 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The bash completion, asked as bash asks it; the device list comes from a dmctl of the test's own."""
+"""The completions in bash, zsh and fish, each on a terminal, at TABs that need no device."""
 
+import re
+import shutil
 import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
-SCRIPT = Path(__file__).parents[2] / "completions/dmctl.bash"
-ASK = 'source "$1"; shift; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _dmctl; printf "%s\\n" "${COMPREPLY[@]}"'
+from dmctl.cli.native import NATIVE
+from dmctl.cli.spec import COMMANDS, STATS_COMMANDS
+from dmctl.targets import TARGETS
+from shells import COMPLETIONS, SHELLS, Shell
+
+Shells = Callable[..., Shell]
+FISH_LIST = re.compile(r"(?:--\w+=)?(?:.*,)?[+-]?")
 
 
+@pytest.fixture(scope="module")
+def shell(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shells]:
+    """shell(name, insert=False): a shell, started once."""
+    with ExitStack() as stack:
+        started: dict[tuple[str, bool], Shell] = {}
+
+        def start(name: str, insert: bool = False) -> Shell:
+            if (name, insert) not in started:
+                shell = Shell(name, tmp_path_factory.mktemp(name), insert=insert)
+                started[name, insert] = stack.enter_context(shell)
+            return started[name, insert]
+
+        yield start
+
+
+def offered(shell: Shell, line: str) -> set[str]:
+    """The words that are offered. Bash and fish have those of a list with what stands before them, zsh has not."""
+    word = line.rpartition(" ")[2]
+    words = shell.offers(line)
+    if not word.startswith("-") or "=" in word:
+        words = [word[match.end() :] if (match := FISH_LIST.match(word)) else word for word in words]
+    return set(words)
+
+
+@pytest.mark.parametrize("name", SHELLS)
 @pytest.mark.parametrize(
-    ("words", "listing", "expected"),
+    ("line", "expected"),
     [
-        (["re"], "", ["remove", "remove_all", "resume", "reload", "rename"]),
-        (["-v", "target"], "", ["target-version", "targets"]),
-        (["create", "--no"], "", ["--noopencount", "--notable", "--noudevrules", "--noudevsync"]),
-        (["--json", "ls", "--j"], "", ["--json"]),
-        (["remove", "--j"], "", []),
-        (["remove", ""], "one\t(254:0)\ntwo\t(254:1)\n", ["one", "two"]),
-        (["remove", "one", "t"], "one\t(254:0)\ntwo\t(254:1)\n", ["two"]),
-        (["info", "a"], "a b\t(254:0)\n", ["a\\ b"]),
-        (["remove", ""], "No devices found\n", []),
-        (["stats", "re"], "", ["report"]),
-        (["stats", "report", "t"], "one\t(254:0)\ntwo\t(254:1)\n", ["two"]),
-        (["stats", "create", "--area"], "", ["--area", "--areas", "--areasize"]),
-        (["create", "o"], "one\t(254:0)\n", []),
+        ("dmctl re", "remove remove_all resume reload rename"),
+        ("dmctl -v target", "target-version targets"),
+        ("dmctl sh", "show"),
+        ("dmsetup sh", ""),
+        ("dmsetup -v in", "info"),
+        ("dmctl create --no", "--noopencount --notable --noudevrules --noudevsync"),
+        ("dmctl --json ls --j", "--json"),
+        ("dmctl remove --j", ""),
+        ("dmsetup info --js", ""),
+        ("dmsetup info --head", ""),
+        ("dmctl info --head", "--headings"),
+        ("dmctl stats create --area", "--area --areas --areasize"),
+        ("dmctl build --the", "--then"),
+        ("dmctl ls --target thin", "thin thin-pool"),
+        ("dmctl ls --target=thin", "thin thin-pool"),
+        ("dmctl build snapshot-", "snapshot-merge snapshot-origin"),
+        ("dmctl build linear /dev/nowhere --then z", "zero zoned"),
+        ("dmctl target-version zero li", "linear"),
+        ("dmsetup table --target li", "linear"),
+        ("dmctl info -c -o ma", "mangled_name mangled_uuid major"),
+        ("dmctl info -c -o name,ma", "mangled_name mangled_uuid major"),
+        ("dmctl info -c -o +ma", "mangled_name mangled_uuid major"),
+        ("dmctl info -c --options=name,ma", "mangled_name mangled_uuid major"),
+        ("dmctl info -c --sort name,-ma", "mangled_name mangled_uuid major"),
+        ("dmctl info -c -S ma", "mangled_name mangled_uuid major"),
+        ("dmsetup info -c -O ma", "mangled_name mangled_uuid major"),
+        ("dmctl show -o name,used", "used_by"),
+        ("dmctl show -O delay.d", "delay.device delay.delay_ms"),
+        ("dmctl stats report -o region_", "region_id region_start region_len"),
+        ("dmctl splitname -o vg", "vg_name"),
+        ("dmctl stats re", "report"),
+        ("dmctl info --uuid ", ""),
+        ("dmctl create new --table ", ""),
+    ],
+)  # fmt: skip
+def test_offers(shell: Shells, name: str, line: str, expected: str) -> None:
+    assert offered(shell(name), line) == set(expected.split())
+
+
+@pytest.mark.parametrize("name", SHELLS)
+def test_offers_all(shell: Shells, name: str) -> None:
+    """What is offered where nothing is typed: the tables that the files are made from, and not a word more."""
+    assert offered(shell(name), "dmctl ") == {*COMMANDS, *NATIVE}
+    assert offered(shell(name), "dmsetup ") == {*COMMANDS}
+    assert offered(shell(name), "dmctl build ") == {*TARGETS}
+    assert offered(shell(name), "dmctl stats ") == {*STATS_COMMANDS}
+
+
+@pytest.mark.parametrize("name", SHELLS)
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("dmctl spl\t", ["splitname"]),
+        ("dmctl info -c -o name,unmangled_n\t", ["info", "-c", "-o", "name,unmangled_name"]),
+        ("dmctl info --options=name,unmangled_n\t", ["info", "--options=name,unmangled_name"]),
+        ("dmctl ls --target=lin\t", ["ls", "--target=linear"]),
+        ("dmsetup table --showk\t--target lin\t", ["table", "--showkeys", "--target", "linear"]),
     ],
 )
-def test_bash(tmp_path: Path, words: list[str], listing: str, expected: list[str]) -> None:
-    (tmp_path / "listing").write_text(listing)
-    fake = tmp_path / "dmctl"
-    fake.write_text(f'#!/bin/sh\n[ "$*" = ls ] && cat "{tmp_path}/listing"\n')
-    fake.chmod(0o755)
+def test_tab_inserts(shell: Shells, name: str, line: str, expected: list[str]) -> None:
+    assert shell(name, insert=True).runs(line) == expected
+
+
+@pytest.mark.parametrize("name", SHELLS)
+def test_a_completion_of_dmsetup_is_left_alone(tmp_path: Path, name: str) -> None:
+    others = {
+        "bash": 'complete -F other dmsetup; source "$1/dmctl.bash"; complete -p dmsetup',
+        "zsh": "fpath=($1 $PWD $fpath); autoload -Uz compinit; compinit -D -u; service=dmsetup; _dmctl",
+        "fish": 'set fish_complete_path $PWD; source "$argv[1]/dmctl.fish"; complete -C "dmsetup "',
+    }
+    (tmp_path / "_dmsetup").write_text("#compdef dmsetup\necho complete -F other dmsetup\n")
+    (tmp_path / "dmsetup.fish").write_text("complete -c dmsetup -fa 'complete\\ -F\\ other\\ dmsetup'\n")
+    program = shutil.which(name)
+    assert program
+    first = {"bash": ["--norc"], "zsh": ["-f"], "fish": ["--no-config"]}[name]
+    rest = [COMPLETIONS] if name == "fish" else [name, COMPLETIONS]
     done = subprocess.run(
-        ["bash", "-c", ASK, "bash", SCRIPT, "dmctl", *words],
-        env={"PATH": f"{tmp_path}:/usr/bin:/bin"},
-        capture_output=True,
-        text=True,
-        check=True,
+        [program, *first, "-c", others[name], *rest], cwd=tmp_path, capture_output=True, text=True, check=False
     )
-    assert (done.stdout.split("\n")[:-1], done.stderr) == (expected or [""], "")
+    assert (done.stdout, done.stderr) == ("complete -F other dmsetup\n", "")
