@@ -18,7 +18,7 @@ from dmctl.check import device_facts
 from dmctl.cli import stream
 from dmctl.cli.grid import Column, write_rows
 from dmctl.device import Device, Options, each_device
-from dmctl.errors import DeviceError, DmctlError, NotFoundError
+from dmctl.errors import DeviceError, DmctlError, NotFoundError, UsageError
 from dmctl.table import Line, Table
 from dmctl.targets import ParamsError, StatusError, arguments_class, status_class
 from dmctl.targets.base import Arguments, Status
@@ -33,7 +33,7 @@ _COLUMNS = (
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A word and what it is. number: its value where it is one."""
+    """A word and what it is."""
 
     name: str
     value: str
@@ -68,6 +68,8 @@ def explain(
 
     Of a device, the live table and the status are read; the status without flushing what is under way.
     """
+    if table is not None and devices:
+        raise UsageError("--table and devices exclude each other.")
     if table is not None:
         lines = _read_table(table)
         found = [("", [_explain(line, None, showkeys) for line in lines])]
@@ -76,8 +78,12 @@ def explain(
         found = [(name, list(_of_device(name, showkeys))) for name in names]
     if as_json:
         _print_json(found)
+    elif not found:
+        stream.write("No devices found\n")
     else:
         for name, explained in found:
+            if not explained:
+                stream.write(f"{name}: no table\n".removeprefix(": "))
             for one in explained:
                 _print(name, one)
 
