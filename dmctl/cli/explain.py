@@ -30,6 +30,9 @@ _COLUMNS = (
     Column("MEANING", wraps=True),
 )
 
+# Words that belong to no field.
+_NO_FIELDS = {"ignored": "The kernel does not look at it.", "state": "All that the target says when it does not work."}
+
 
 @dataclass(frozen=True, slots=True)
 class Row:
@@ -142,10 +145,13 @@ def _row(cls: type[Arguments] | type[Status], note: Note, *, show_keys: bool = F
         told.append(_human(int(note.text), spec.unit))
     if spec and spec.kind == "device" and (name := _device_name(note.text)):
         told.append(name)
-    if spec:
-        told.append(spec.help)
+    if spec or note.name in _NO_FIELDS:
+        told.append(spec.help if spec else _NO_FIELDS[note.name])
     name = f"{note.about} {note.name}" if note.about else note.name
-    return Row(name, note.text if show_keys else note.shown, ". ".join(told))
+    shown = note.text if show_keys else note.shown
+    if note.name == "ignored" and not show_keys and any(one.secret for one in cls.specs().values()):
+        shown = "0" * len(note.text)  # a key that stands behind all else is not known for one
+    return Row(name, shown, ". ".join(told))
 
 
 def _human(number: int, unit: str) -> str:
