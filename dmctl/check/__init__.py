@@ -153,7 +153,8 @@ def _target(
     name = line.target
     # libdm refuses a long name before the kernel sees it.
     if len(os.fsencode(name)) > MAX_TARGET_NAME_BYTES:
-        message = f"Target name {name!r} is longer than {MAX_TARGET_NAME_BYTES} bytes."
+        # Not quoted: with a word too few before it a key stands here.
+        message = f"The target's name is longer than {MAX_TARGET_NAME_BYTES} bytes."
         yield _finding(line, number, 2, "target-name-too-long", message)
     elif targets is not None and name not in targets:
         if loadable is None:

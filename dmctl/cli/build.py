@@ -2,16 +2,19 @@
 """dmctl build: a table line, or a device, from arguments with names, units and checks."""
 
 import argparse
+import dataclasses
 import difflib
 import json
+import os
 import sys
 from typing import NoReturn
 
-from dmctl.check import ERROR, device_facts
+from dmctl.check import ERROR, MAX_TARGET_NAME_BYTES, device_facts
 from dmctl.cli import stream
 from dmctl.cli.native import NATIVE
 from dmctl.cli.spec import Option
-from dmctl.cli.target_options import TargetParser
+from dmctl.cli.target_options import TargetParser, without_words
+from dmctl.cli.usage import row
 from dmctl.device import Device, Options
 from dmctl.errors import DmctlError, ExitStatus, UsageError
 from dmctl.table import Line, Table
@@ -32,9 +35,18 @@ OPTIONS = (
     Option("showkeys", "", "", "Print keys, not zeros in their place"),
 )
 
+# Of targets that share a module, whose text is about them all.
+_TOLD = {
+    "snapshot": "a device as it once was",
+    "snapshot-merge": "a snapshot that is put back into its origin",
+    "snapshot-origin": "a device that has snapshots",
+}
+
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
+        # What does not belong there may be a key.
+        message = without_words(message)
         raise UsageError(f"{message[:1].upper()}{message[1:]}.")
 
 
@@ -42,7 +54,7 @@ def build(words: list[str]) -> int:
     """Print a table, or make a device with it; the exit status."""
     parser = _Parser(
         "dmctl build",
-        usage=f"dmctl build {OPERANDS}",
+        usage=f"dmctl build {OPERANDS}".replace(" [--then", f"\n{'[--then':>26}"),
         epilog=TEXT,
         description=NATIVE["build"][1],
         add_help=False,
@@ -56,9 +68,14 @@ def build(words: list[str]) -> int:
     options = argparse.Namespace()
     for place, segment in enumerate(segments):
         options, segments[place] = parser.parse_known_args(segment, options)
-    if segments[0][:1] in ([], ["--help"], ["-h"]):
-        _print_help(parser)
-        return ExitStatus.DONE if segments[0] else ExitStatus.USAGE
+    if segments[0][:1] in (["--help"], ["-h"]):
+        stream.write(_help(parser))
+        return ExitStatus.DONE
+    if segments == [[]]:
+        stream.error(_help(parser).rstrip("\n"))
+        return ExitStatus.USAGE
+    if [] in segments:
+        raise UsageError("On both sides of --then there must be a TARGET with its arguments.")
     if options.create is None and (options.uuid is not None or options.readonly):
         raise UsageError("--uuid and --readonly are for a device, which --create NAME makes.")
     made: list[Arguments] = []
@@ -76,14 +93,19 @@ def build(words: list[str]) -> int:
     _check(Table(lines), devices_must_exist=options.create is not None)
     if options.create is not None:
         Device(options.create, options=Options()).create(lines, uuid=options.uuid, read_only=options.readonly)
-        if not options.json:
-            return ExitStatus.DONE
-    shown = lines if options.showkeys else [line.hide_keys() for line in lines]
+    _show(lines, made, options)
+    return ExitStatus.DONE
+
+
+def _show(lines: list[Line], made: list[Arguments], options: argparse.Namespace) -> None:
+    shown = lines if options.showkeys else list(map(_without_keys, lines, made))
     if options.json:
         _print_json(shown, made, options)
-    else:
+    elif options.create is None:
         stream.write(Table(shown).format())
-    return ExitStatus.DONE
+        if shown != lines:
+            # Such a table can be loaded, and nothing would say that all is encrypted with zeros.
+            stream.error("dmctl: warning: zeros stand in the place of the key; --showkeys prints it.")
 
 
 def _segments(words: list[str]) -> list[list[str]]:
@@ -97,29 +119,34 @@ def _segments(words: list[str]) -> list[list[str]]:
     return segments
 
 
-def _print_help(parser: argparse.ArgumentParser) -> None:
-    stream.write(parser.format_help() + "\nTargets:\n")
+def _help(parser: argparse.ArgumentParser) -> str:
+    lines = [parser.format_help(), "Targets:"]
     for target in TARGETS:
-        cls = arguments_class(target)
-        module = sys.modules[cls.__module__].__doc__ if cls else ""
-        told = (module or "").strip().partition(": ")[2].partition(" (drivers/")[0].split("\n")[0]
-        stream.write(f"  {target:16} {told}\n")
+        module = sys.modules[_class_of(target).__module__].__doc__ or ""
+        told = module.partition(": ")[2].partition(" (drivers/")[0].split("\n")[0]
+        lines += row(target, _TOLD.get(target, told), 19)
+    return "\n".join(lines) + "\n"
 
 
 def _class_of(target: str) -> type[Arguments]:
     cls = arguments_class(target)
     if cls is None:
+        if len(os.fsencode(target)) > MAX_TARGET_NAME_BYTES:  # it may be a key
+            raise UsageError("TARGET is no target that dmctl knows; no target's name is so long.")
         near = difflib.get_close_matches(target, TARGETS, 1)
-        raise UsageError(f"There is no target {target!r} that dmctl knows{f'; {near[0]}?' if near else '.'}")
+        hint = f"; did you mean {near[0]}?" if near else "; dmctl build --help lists them."
+        raise UsageError(f"There is no target {target!r} that dmctl knows{hint}")
     return cls
 
 
 def _size_sectors(device: str) -> int:
     facts = device_facts(device)
+    # What does not look like a device may be a misplaced key.
+    shown = repr(device) if "/" in device or ":" in device else "the device"
     if facts is None:
-        raise DmctlError(f"{device!r} is not a block device that exists, so --size must be given.")
+        raise DmctlError(f"--size must be given, as {shown} is not a block device that exists.")
     if not facts.size_sectors:
-        raise DmctlError(f"The size of {device!r} cannot be found out, so --size must be given.")
+        raise DmctlError(f"--size must be given, as the size of {shown} cannot be found out.")
     return facts.size_sectors
 
 
@@ -139,9 +166,17 @@ def _length(arguments: Arguments) -> int:
 def _check(table: Table, *, devices_must_exist: bool) -> None:
     """Refuse what the kernel would refuse; without a device to make, the table may be for another machine."""
     for finding in table.check(device=device_facts if devices_must_exist else None):
+        line = table[finding.line - 1]
+        where = f"line {finding.line}, {line.target}: " if len(table) > 1 else f"{line.target}: "
         if finding.severity == ERROR:
-            raise UsageError(finding.message)
-        stream.error(f"dmctl: warning: {finding.message}")
+            raise UsageError(where + finding.message)
+        stream.error(f"dmctl: warning: {where}{finding.message}")
+
+
+def _without_keys(line: Line, arguments: Arguments) -> Line:
+    hidden = arguments.to_dict()
+    secret = {name: hidden[name] for name, spec in arguments.specs().items() if spec.secret}
+    return dataclasses.replace(arguments, **secret).line(line.start_sectors, line.length_sectors)
 
 
 def _print_json(lines: list[Line], made: list[Arguments], options: argparse.Namespace) -> None:

@@ -18,7 +18,7 @@ from dmctl.check import device_facts
 from dmctl.cli import stream
 from dmctl.cli.grid import Column, write_rows
 from dmctl.device import Device, Options, each_device
-from dmctl.errors import DeviceError, DmctlError, NotFoundError
+from dmctl.errors import DeviceError, DmctlError, NotFoundError, UsageError
 from dmctl.table import Line, Table
 from dmctl.targets import ParamsError, StatusError, arguments_class, status_class
 from dmctl.targets.base import Arguments, Status
@@ -29,6 +29,9 @@ _COLUMNS = (
     Column("VALUE", wraps=True, widest=24),
     Column("MEANING", wraps=True),
 )
+
+# Words that belong to no field.
+_NO_FIELDS = {"ignored": "The kernel does not look at it.", "state": "All that the target says when it does not work."}
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +71,8 @@ def explain(
 
     Of a device, the live table and the status are read; the status without flushing what is under way.
     """
+    if table is not None and devices:
+        raise UsageError("--table and devices exclude each other.")
     if table is not None:
         lines = _read_table(table)
         found = [("", [_explain(line, None, showkeys) for line in lines])]
@@ -76,8 +81,12 @@ def explain(
         found = [(name, list(_of_device(name, showkeys))) for name in names]
     if as_json:
         _print_json(found)
+    elif not found:
+        stream.write("No devices found\n")
     else:
         for name, explained in found:
+            if not explained:
+                stream.write(f"{name}: no table\n".removeprefix(": "))
             for one in explained:
                 _print(name, one)
 
@@ -136,10 +145,13 @@ def _row(cls: type[Arguments] | type[Status], note: Note, *, show_keys: bool = F
         told.append(_human(int(note.text), spec.unit))
     if spec and spec.kind == "device" and (name := _device_name(note.text)):
         told.append(name)
-    if spec:
-        told.append(spec.help)
+    if spec or note.name in _NO_FIELDS:
+        told.append(spec.help if spec else _NO_FIELDS[note.name])
     name = f"{note.about} {note.name}" if note.about else note.name
-    return Row(name, note.text if show_keys else note.shown, ". ".join(told))
+    shown = note.text if show_keys else note.shown
+    if note.name == "ignored" and not show_keys and any(one.secret for one in cls.specs().values()):
+        shown = "0" * len(note.text)  # a key that stands behind all else is not known for one
+    return Row(name, shown, ". ".join(told))
 
 
 def _human(number: int, unit: str) -> str:

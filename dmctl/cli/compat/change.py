@@ -52,9 +52,11 @@ def _create_concise(request: Request, operands: list[str]) -> None:
             _create(request, planned.name, _lines_of(planned), planned.uuid or None, planned.minor, flag)
             read_only = False
     except ConciseFormatError as error:
-        for message in error.messages[:-1]:
+        # dmsetup prints all that it has read, with the keys in it.
+        messages = error.messages if request.as_dmsetup else error.messages[:1]
+        for message in messages[:-1]:
             stream.error(message)
-        raise Failed(error.messages[-1]) from None
+        raise Failed(messages[-1]) from None
 
 
 def _lines_of(device: "ConciseDevice") -> "Iterator[Line]":
