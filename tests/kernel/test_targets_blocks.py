@@ -27,6 +27,7 @@ from dmctl.targets.thin_pool import ThinPoolArguments, ThinPoolStatus
 from dmctl.targets.writecache import WritecacheArguments, WritecacheStatus
 from guests.fixtures import Command
 from guests.loop import Disk
+from kernel.child import in_child
 
 MIB = 1 << 20
 # No udevd, which reads from every new device: what is counted here are the tests' own requests.
@@ -58,10 +59,16 @@ class Maker:
 
     def load(self, name: str, line: Line) -> None:
         """Put another line in the place of the present one; metadata are read only after they were written."""
-        device = Device(name)
-        device.suspend()
-        device.load([line])
-        device.resume()
+
+        def act() -> None:
+            device = Device(name)
+            device.suspend()
+            device.load([line])
+            device.resume()
+
+        # libdevmapper remembers for the life of a process that there was no udevd.
+        ended = in_child(act)
+        assert not ended.error, ended
 
     def devno(self, name: str) -> str:
         return self.run("info", "-c", "--noheadings", "--separator", ":", "-o", "major,minor", name).strip()

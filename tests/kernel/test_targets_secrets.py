@@ -37,6 +37,9 @@ ENV = {"DM_DISABLE_UDEV": "1"}
 # linux/keyctl.h
 ADD_KEY, KEYCTL, USER_KEYRING, KEYCTL_UNLINK = 248, 250, -4, 9
 
+# Which would read blocks that have no right tag yet, and hold what is to be removed.
+pytestmark = pytest.mark.usefixtures("no_udev")
+
 
 @pytest.fixture(scope="module", autouse=True)
 def _modules() -> None:
@@ -249,7 +252,6 @@ def superblock(path: str, sector: int) -> dict[str, Any]:
     return dict(zip(names, found, strict=True))
 
 
-@pytest.mark.usefixtures("no_udev")  # which would read blocks that have no right tag yet
 def test_integrity(disk: Callable[..., Disk], mapped: Callable[..., Mapped]) -> None:
     made = [
         IntegrityArguments(**{"device": disk(4 * MIB).path, "offset_sectors": 0, "mode": mode, **options})
@@ -280,7 +282,6 @@ def test_integrity(disk: Callable[..., Disk], mapped: Callable[..., Mapped]) -> 
             )
 
 
-@pytest.mark.usefixtures("no_udev")
 def test_integrity_mismatches(
     disk: Callable[..., Disk], mapped: Callable[..., Mapped], kernel_log: Callable[[], list[str]]
 ) -> None:
