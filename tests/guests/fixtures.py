@@ -124,8 +124,8 @@ def disk(tmp_path: Path) -> Iterator[Callable[..., Disk]]:
 
 @pytest.fixture
 def no_udev() -> Iterator[None]:
-    """For the length of the test there is no udevd. libdevmapper tells by /run/udev/control, and remembers it for the life
-    of the process: what makes, resumes or removes devices through it belongs into a child."""
+    """For the length of the test there is no udevd. libdevmapper tells by /run/udev/control, and remembers it for the
+    life of the process: what makes, resumes or removes devices through it belongs into a child."""
     if not Path("/run/guest").is_dir():
         pytest.skip("would stop the udevd of a real machine")
     if not (control := Path("/run/udev/control")).exists():

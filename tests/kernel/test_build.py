@@ -17,7 +17,6 @@ from compat.batch import Line, of_dmctl
 # The commands too: before the forks, which would each import them again.
 from dmctl.cli import app, build, explain  # noqa: F401
 from dmctl.cli.main import main
-from dmctl.device import Device
 from dmctl.table import Table
 from dmctl.targets import TARGETS, parse_params
 from kernel.child import in_child
@@ -59,7 +58,7 @@ BLOCKS = {
     "era": ("era {f} {g} 4K", DISK_SECTORS),
     "clone": ("clone {h} {i} {j} 4K --no-hydration", DISK_SECTORS),
     "fast": ("writecache s {k} {l} 4K", DISK_SECTORS),
-    "crypt": (f"crypt aes-cbc-plain64 {KEY} 0 {{m}} --offset 1M --allow-discards", DISK_SECTORS - 2048),
+    "crypt": (f"crypt aes-cbc-plain64 {KEY} {{m}} --offset 1M --allow-discards", DISK_SECTORS - 2048),
     "tags": ("integrity {n} 0 D --internal-hash crc32c --meta-device {o}", DISK_SECTORS),
 }
 WORLDS = {"plain": PLAIN, "blocks": BLOCKS}
@@ -128,16 +127,10 @@ def check_devices(run, made):
         if read[0][1].target == "snapshot-merge":  # the kernel has one of an origin, and does not take its table again
             assert again.format() == text
             continue
-
-        def load(name=name, again=again):
-            device = Device(name)
-            device.suspend()
-            device.load(list(again))
-            device.resume()
-
-        # libdevmapper remembers for the life of a process that there was no udevd.
-        ended = in_child(load)
-        assert not ended.error, ended
+        # By dmsetup: libdevmapper remembers for the life of a process that there was no udevd.
+        run("suspend", name)
+        run("load", name, "--table", again.format())
+        run("resume", name)
     assert tables(run, made) == shown
     status, *told = dmctl(["status", "--json", *made], ["explain", *made], ["explain", "--json", *made])
     for one in (status, *told):

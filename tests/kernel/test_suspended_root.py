@@ -162,7 +162,7 @@ SUSPENDING = {
     "rename": ("rename {r} {o}", False, 1, ""),
     "wipe": ("wipe_table {r} {o}", False, 0, ""),
     "wipe, forced": ("wipe_table -f {r} {o}", False, 0, ""),
-    "remove, forced": ("remove --force {r}", False, 1, "Device or resource busy\nCommand failed.\n"),
+    "remove, forced": ("remove --force {r}", False, 1, "busy\ndmctl: held by mount /\nCommand failed.\n"),
 }
 
 

@@ -14,7 +14,6 @@ from collections.abc import Callable
 
 import pytest
 
-from dmctl.device import Device
 from dmctl.table import Line
 from dmctl.targets import ParamsError, parse_params, parse_status
 from dmctl.targets.base import Arguments, Status
@@ -27,7 +26,6 @@ from dmctl.targets.thin_pool import ThinPoolArguments, ThinPoolStatus
 from dmctl.targets.writecache import WritecacheArguments, WritecacheStatus
 from guests.fixtures import Command
 from guests.loop import Disk
-from kernel.child import in_child
 
 MIB = 1 << 20
 # No udevd, which reads from every new device: what is counted here are the tests' own requests.
@@ -59,16 +57,10 @@ class Maker:
 
     def load(self, name: str, line: Line) -> None:
         """Put another line in the place of the present one; metadata are read only after they were written."""
-
-        def act() -> None:
-            device = Device(name)
-            device.suspend()
-            device.load([line])
-            device.resume()
-
-        # libdevmapper remembers for the life of a process that there was no udevd.
-        ended = in_child(act)
-        assert not ended.error, ended
+        # By dmsetup: libdevmapper remembers for the life of a process that there was no udevd.
+        self.run("suspend", name)
+        self.run("load", name, "--table", line.format())
+        self.run("resume", name)
 
     def devno(self, name: str) -> str:
         return self.run("info", "-c", "--noheadings", "--separator", ":", "-o", "major,minor", name).strip()

@@ -18,7 +18,7 @@ from dmctl.targets.fields import ITEMS, spec_of
 
 KEY = "9f86d081884c7d659a2feaa0c55ad015"
 OTHER_KEY = "b1946ac92492d2347c6235b4d2611184"
-CRYPT = ("crypt", "aes-xts-plain64", KEY, "0", "8:0", "--size", "8")
+CRYPT = ("crypt", "aes-xts-plain64", KEY, "8:0", "--size", "8")
 INTEGRITY = ("integrity", "8:0", "0", "J", "--size", "8", "--internal-hash", "hmac(sha256)")
 
 # Of each target words, separated by blanks, and the line as Documentation/admin-guide/device-mapper, or for what is not
@@ -33,10 +33,10 @@ LINES = {
     "clone 8:0 8:16 8:32 4K --no-hydration --hydration-threshold-regions 4 --hydration-batch-size-regions 5": (
         "clone 8:0 8:16 8:32 8 1 no_hydration 4 hydration_threshold 4 hydration_batch_size 5"
     ),
-    f"crypt aes-xts-plain64 {KEY} 2M 8:0 --offset 8 --allow-discards --integrity 28:aead --sector-size 4K": (
+    f"crypt aes-xts-plain64 {KEY} 8:0 --iv-offset 2M --offset 8 --allow-discards --integrity 28:aead --sector-size 4K": (
         f"crypt aes-xts-plain64 {KEY} 4096 8:0 8 3 allow_discards integrity:28:aead sector_size:4096"
     ),
-    "crypt aes-xts-plain64 :32:logon:a:b 0 8:0": "crypt aes-xts-plain64 :32:logon:a:b 0 8:0 0",
+    "crypt aes-xts-plain64 :32:logon:a:b 8:0": "crypt aes-xts-plain64 :32:logon:a:b 0 8:0 0",
     "crypt cipher_null-ecb - 0 8:0": "crypt cipher_null-ecb - 0 8:0 0",
     "delay 8:0 500 --offset 1M --write 8:16,2M,400 --flush 8:32,0,333": "delay 8:0 2048 500 8:16 4096 400 8:32 0 333",
     "dust 8:0 4K --offset 8": "dust 8:0 8 4096",
@@ -268,15 +268,12 @@ def test_keys_are_zeros(build, tmp_path):
     assert build(*CRYPT, "--showkeys") == (0, f"0 8 crypt aes-xts-plain64 {KEY} 0 8:0 0\n", "")
     file = tmp_path / "key"
     file.write_text(f"{KEY}\n")
-    assert build("crypt", "aes", f"@{file}", "0", "8:0", "--size", "8") == (
+    assert build("crypt", "aes", f"@{file}", "8:0", "--size", "8") == (
         0,
         f"0 8 crypt aes {zeros} 0 8:0 0\n",
         warning,
     )
-    assert (
-        build("crypt", "aes", f"@{file}", "0", "8:0", "--size", "8", "--showkeys")[1]
-        == f"0 8 crypt aes {KEY} 0 8:0 0\n"
-    )
+    assert build("crypt", "aes", f"@{file}", "8:0", "--size", "8", "--showkeys")[1] == f"0 8 crypt aes {KEY} 0 8:0 0\n"
     options = [
         word for name in ("internal-hash", "journal-mac", "journal-crypt") for word in (f"--{name}-key", f"@{file}")
     ]
@@ -291,7 +288,7 @@ def test_keys_are_zeros(build, tmp_path):
         }
     # What is no key is not hidden, and nothing is said.
     for key in (":32:logon:a:b", "-"):
-        assert build("crypt", "aes", key, "0", "8:0", "--size", "8") == (0, f"0 8 crypt aes {key} 0 8:0 0\n", "")
+        assert build("crypt", "aes", key, "8:0", "--size", "8") == (0, f"0 8 crypt aes {key} 0 8:0 0\n", "")
 
 
 @pytest.mark.parametrize(
@@ -314,7 +311,7 @@ def test_key_files(build, tmp_path, content, told):
         file.write_bytes(content)
     # Somebody may have written the key itself behind the @, so that the name is not quoted.
     for words, name in (
-        (("crypt", "aes", f"@{file}", "0", "8:0"), "KEY"),
+        (("crypt", "aes", f"@{file}", "8:0"), "KEY"),
         ((*INTEGRITY, "--internal-hash-key", f"@{file}"), "--internal-hash-key"),
     ):
         assert build(*words) == (2, "", f"dmctl: {words[0]}: argument {name}: {told}.\n")
@@ -325,8 +322,8 @@ def misplaced():
     lines = {
         (KEY, *CRYPT[1:]),
         (*CRYPT, "--create"),
-        ("crypt", f"@{KEY}", "aes", "0", "8:0"),
-        ("crypt", "aes", f"@{KEY}", "0", "8:0"),
+        ("crypt", f"@{KEY}", "aes", "8:0"),
+        ("crypt", "aes", f"@{KEY}", "8:0"),
     }
     for plain in (CRYPT, INTEGRITY):
         words = [word for word in plain if word != KEY]

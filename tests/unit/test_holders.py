@@ -105,7 +105,7 @@ def test_above(tree):
     tree.write("sys/block/zram1/backing_dev", "none\n")
     assert holders.above((254, 1)) == [
         Holder("other", "bcache0", "block device", devno=(252, 0)),
-        Holder("dm", "a\\x20b", "dm-3", devno=(254, 3)),
+        Holder("dm", "a b", "dm-3", devno=(254, 3)),
         Holder("md", "md0", "raid1", devno=(9, 0)),
         Holder("other", "dm-1p1", "partition", devno=(259, 1)),
         Holder("loop", "loop0", "/dev/dm-1", devno=(7, 0)),
