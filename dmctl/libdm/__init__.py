@@ -5,6 +5,7 @@ libdevmapper keeps global state (name mangling, udev synchronisation, a queue of
 Text is str as the file system encoding has it, odd bytes as surrogate escapes, in both directions.
 """
 
+import errno
 import os
 import sys
 
@@ -88,7 +89,14 @@ def check(succeeded: int) -> None:
     """Raise what libdevmapper logged when a call of it failed before it asked the kernel."""
     error = drain_log()
     if not succeeded:
-        raise DeviceError(error or "libdevmapper refused without giving a reason.", logged=bool(error))
+        text = error or "libdevmapper refused without giving a reason."
+        raise DeviceError(text, errno=errno_in(error), logged=bool(error))
+
+
+def errno_in(text: str) -> int:
+    """The errno whose strerror() ends a "… failed: Device or resource busy" line, 0 if none does."""
+    said = text.rpartition(" failed: ")[2]
+    return next((number for number in errno.errorcode if os.strerror(number) == said), 0)
 
 
 def to_bytes(text: str) -> bytes:

@@ -1,13 +1,12 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """One device-mapper request: libdevmapper's dm_task."""
 
-import errno
 import os
 
 from dmctl._libdm import ffi, lib
 from dmctl.control import KernelLog
 from dmctl.errors import DeviceError
-from dmctl.libdm import LEVEL_DEBUG, State, check, drain_log, log, to_bytes, to_text
+from dmctl.libdm import LEVEL_DEBUG, State, check, drain_log, errno_in, log, to_bytes, to_text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -138,7 +137,7 @@ class Task:
         verb = error.split(" ", 2)[1] if error.startswith("device-mapper: ") else self.verb
         text = error or f"device-mapper: {verb} ioctl on {self.device} failed: {os.strerror(number)}"
         # Nor does 1.02.185 let out the errno of a create's inner requests.
-        number = number or _errno_in(text)
+        number = number or errno_in(text)
         raise DeviceError(text, errno=number, verb=verb, device=self.device, reason=reason, logged=bool(error))
 
     def _log_timestamp(self) -> None:
@@ -325,9 +324,3 @@ class Task:
             if not entry.next:
                 return
             entry = ffi.cast("struct dm_versions *", ffi.cast("char *", entry) + entry.next)
-
-
-def _errno_in(text: str) -> int:
-    """The errno whose strerror() ends a "… failed: Device or resource busy" line, 0 if none does."""
-    said = text.rpartition(" failed: ")[2]
-    return next((number for number in errno.errorcode if os.strerror(number) == said), 0)

@@ -33,11 +33,12 @@ LINES = {
     "clone 8:0 8:16 8:32 4K --no-hydration --hydration-threshold-regions 4 --hydration-batch-size-regions 5": (
         "clone 8:0 8:16 8:32 8 1 no_hydration 4 hydration_threshold 4 hydration_batch_size 5"
     ),
-    f"crypt aes-xts-plain64 {KEY} 8:0 --iv-offset 2M --offset 8 --allow-discards --integrity 28:aead --sector-size 4K": (
+    f"crypt aes-xts-plain64 {KEY} 8:0 --iv-offset 2M --offset 8 --allow-discards "
+    "--integrity 28:aead --sector-size 4K": (
         f"crypt aes-xts-plain64 {KEY} 4096 8:0 8 3 allow_discards integrity:28:aead sector_size:4096"
     ),
     "crypt aes-xts-plain64 :32:logon:a:b 8:0": "crypt aes-xts-plain64 :32:logon:a:b 0 8:0 0",
-    "crypt cipher_null-ecb - 0 8:0": "crypt cipher_null-ecb - 0 8:0 0",
+    "crypt cipher_null-ecb - 8:0": "crypt cipher_null-ecb - 0 8:0 0",
     "delay 8:0 500 --offset 1M --write 8:16,2M,400 --flush 8:32,0,333": "delay 8:0 2048 500 8:16 4096 400 8:32 0 333",
     "dust 8:0 4K --offset 8": "dust 8:0 8 4096",
     "ebs 8:0 1K --offset 64K --underlying 4K": "ebs 8:0 128 2 8",
