@@ -235,7 +235,7 @@ REFUSED = {
     "frob {d} --create {p}x": (2, "There is no target 'frob'"),
     # Only the kernel knows these.
     f"crypt nosuch-cbc-plain64 {KEY} {{d}} --create {{p}}x": (3, "reload ioctl on {p}x"),
-    f"crypt aes-cbc-plain64 {KEY[:-2]} 0 {{d}} --create {{p}}x": (1, "reload ioctl on {p}x"),
+    f"crypt aes-cbc-plain64 {KEY[:-2]} {{d}} --create {{p}}x": (1, "reload ioctl on {p}x"),
     "thin {d} 1 --size 8 --create {p}x": (1, "reload ioctl on {p}x"),
     "zero --size 8 --create {p}a/b": (1, 'Name "{p}a/b" invalid. It contains "/".'),
     "zero --size 8 --create {p}" + "x" * 130: (1, "too long."),

@@ -162,9 +162,9 @@ holders {c} --json
 top 0.01 1
 top 0.01 1 --json
 targets --available
-build|crypt|aes-cbc-plain64|{k}|0|{a}
-build|crypt|aes-cbc-plain64|{k}|0|{a}|--json
-build|crypt|aes-cbc-plain64|{k}|0|{a}|--create|{c}
+build|crypt|aes-cbc-plain64|{k}|{a}
+build|crypt|aes-cbc-plain64|{k}|{a}|--json
+build|crypt|aes-cbc-plain64|{k}|{a}|--create|{c}
 build|--debug|crypt|aes-cbc-plain64|{k}|0|{a}|{k}
 build|--debug|crypt|aes-cbc-plain64|{k}00|0|{a}|--create|{p}x
 build|integrity|{b}|0|J|--internal-hash|hmac(sha256)|--internal-hash-key|{k}|--size|8
@@ -177,8 +177,8 @@ table --showkeys --concise
 table --showkeys --json
 explain --showkeys
 explain --showkeys --json
-build|crypt|aes-cbc-plain64|{k}|0|{a}|--showkeys
-build|crypt|aes-cbc-plain64|{k}|0|{a}|--showkeys|--json
+build|crypt|aes-cbc-plain64|{k}|{a}|--showkeys
+build|crypt|aes-cbc-plain64|{k}|{a}|--showkeys|--json
 """
 # A concise specification that is wrong: dmsetup prints what it has read of it, table and all.
 CONCISE = """
