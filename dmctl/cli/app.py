@@ -2,6 +2,7 @@
 """dmctl's native commands, and for help and completion all of dmsetup's beside them."""
 
 import functools
+import gc
 import importlib
 from collections.abc import Callable
 
@@ -114,6 +115,7 @@ def register(name: str) -> None:
 
 def run(words: list[str]) -> int:
     """Run a native command line and return its exit status. What a command raises comes out as it is."""
+    gc.enable()  # see enter()
     undo_locale_coercion()
     if not words or words[0] == "--help":
         from dmctl.cli.front import render

@@ -168,9 +168,10 @@ def _check(table: Table, *, devices_must_exist: bool) -> None:
     for finding in table.check(device=device_facts if devices_must_exist else None):
         line = table[finding.line - 1]
         where = f"line {finding.line}, {line.target}: " if len(table) > 1 else f"{line.target}: "
+        told = where + finding.message.removeprefix(f"{line.target}: ")
         if finding.severity == ERROR:
-            raise UsageError(where + finding.message)
-        stream.error(f"dmctl: warning: {where}{finding.message}")
+            raise UsageError(told)
+        stream.error(f"dmctl: warning: {told}")
 
 
 def _without_keys(line: Line, arguments: Arguments) -> Line:

@@ -18,7 +18,7 @@ from dmctl.check import device_facts
 from dmctl.cli import stream
 from dmctl.cli.grid import Column, write_rows
 from dmctl.device import Device, Options, each_device
-from dmctl.errors import DeviceError, DmctlError, NotFoundError, UsageError
+from dmctl.errors import DeviceError, DmctlError, ExitStatus, NotFoundError, UsageError
 from dmctl.table import Line, Table
 from dmctl.targets import ParamsError, StatusError, arguments_class, status_class
 from dmctl.targets.base import Arguments, Status
@@ -69,7 +69,8 @@ def explain(
 ) -> None:
     """Tell what each word of a table line and of the status means.
 
-    Of a device, the live table and the status are read; the status without flushing what is under way.
+    Of a device, the live table and the status are read; the status without flushing what is under way. The exit status
+    is 1 where something could not be explained.
     """
     if table is not None and devices:
         raise UsageError("--table and devices exclude each other.")
@@ -89,6 +90,8 @@ def explain(
                 stream.write(f"{name}: no table\n".removeprefix(": "))
             for one in explained:
                 _print(name, one)
+    if any(one.errors for _, explained in found for one in explained):
+        raise typer.Exit(ExitStatus.FAILED)
 
 
 def _read_table(path: str) -> Table:

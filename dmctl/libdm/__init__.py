@@ -52,6 +52,18 @@ def on_log(handler: "Callable[[LogRecord], None] | None", level: int = LEVEL_DEB
     lib.dmctl_log_limit(level if handler else LEVEL_ERROR)
 
 
+class Unlogged:
+    """In its `with`, requests are made that the log says nothing of. What fails still raises."""
+
+    __slots__ = ("_handler",)
+
+    def __enter__(self) -> None:
+        self._handler, State.handler = State.handler, None
+
+    def __exit__(self, *_: object) -> None:
+        State.handler = self._handler
+
+
 def want_kernel_reasons(wanted: bool) -> None:
     """Whether a failed request reads the kernel's log for its reason (it does, until told otherwise)."""
     State.kernel_reasons = wanted

@@ -39,7 +39,8 @@ def main() -> int:
     base = f"{Path(sys.executable).name} -c pass"
     commands = {base: [sys.executable, "-c", "pass"]}
     commands |= {
-        f"dmctl {word}": [str(dmctl), *word.split()] for word in ("version", "ls", "targets", "info", "splitname a-b")
+        f"dmctl {word}": [str(dmctl), *word.split()]
+        for word in ("version", "ls", "targets", "info", "suspend a", "splitname a-b")
     }
     if dmsetup := shutil.which("dmsetup", path=SBIN):
         commands |= {f"dmsetup {word}": [dmsetup, word] for word in ("version", "ls")}

@@ -285,3 +285,35 @@ def test_no_file_is_opened_once_suspended(prefix):
         *opened, last = (text.removeprefix("AUDIT ") for text in out.splitlines() if text.startswith("AUDIT "))
         assert last == end and "open /dev/kmsg" in opened, (line, out)
         assert not [text for text in opened if not text.startswith(ON_NO_DISK)], (line, out)
+
+
+# Suspends two devices, and tells after each how much of the process is locked in memory.
+LOCKING = r"""
+import sys
+from dmctl.cli.main import main
+from dmctl.libdm import task
+
+run = task.Task.run
+
+def told(self):
+    run(self)
+    if self.kind == task.SUSPEND:
+        with open("/proc/self/status") as status:
+            kib = next(int(line.split()[1]) for line in status if line.startswith("VmLck:"))
+        print("locked" if kib > 1024 else kib)
+
+task.Task.run = told
+sys.exit(main(["dmctl", *sys.argv[1:]]))
+"""
+
+
+def test_locked_from_the_first_device_in_use_on(prefix):
+    """Nothing that is needed later can be on a device that nobody has open; locking takes long."""
+    run(DMSETUP, "create", prefix + "a", "--table", "0 8 zero")
+    run(DMSETUP, "create", prefix + "b", "--table", "0 8 zero")
+    names = [prefix + "a", prefix + "b"]
+    with open(f"/dev/mapper/{prefix}b", "rb"):
+        assert run(sys.executable, "-P", "-c", LOCKING, "suspend", *names) == "0\nlocked\n"
+        assert run(sys.executable, "-P", "-c", LOCKING, "suspend", *names[::-1]) == "locked\nlocked\n"
+    assert run(sys.executable, "-P", "-c", LOCKING, "suspend", *names) == "0\n0\n"
+    run(DMSETUP, "resume", *names)

@@ -137,8 +137,26 @@ def _add_node(request: Request) -> int:
 
 def suspend(request: Request, operands: list[str], multiple: bool) -> None:
     """suspend DEVICE"""
-    memory.lock()  # what follows may be needed from a file system that is suspended by then
-    show_info(request, device(request, operands).suspend(want_info=request.verbosity > 0))
+    target = device(request, operands)
+    _lock_in_memory(request, target)
+    show_info(request, target.suspend(want_info=request.verbosity > 0))
+
+
+def _lock_in_memory(request: Request, target: Device) -> None:
+    """What comes after a suspend may be needed from a file system on that device: if anybody has it open.
+
+    Locking takes half as long as the rest of the command. dmsetup does not ask whether the device is open, so what is
+    asked is not logged; nor can it be where libdevmapper's first request logs the interface's version.
+    """
+    in_use = True
+    if not request.verbosity:
+        try:
+            with libdm.Unlogged():
+                in_use = target.info().open_count != 0
+        except DmctlError:  # the command itself will say what is wrong
+            in_use = False
+    if in_use:
+        memory.lock()
 
 
 def resume(request: Request, operands: list[str], multiple: bool) -> None:
@@ -175,11 +193,11 @@ def wipe_table(request: Request, operands: list[str], multiple: bool) -> None:
 def _wipe(request: Request, name: str) -> None:
     if not name:
         raise Failed("No device specified.")
-    memory.lock()  # or from one that is gone
     resume_options = options(request)
     if request.has("force"):  # a flush of a dead device would never end
         resume_options.no_flush = resume_options.skip_lockfs = True
     target = Device(name, options=options(request))
+    _lock_in_memory(request, target)
     try:
         length_sectors = target.length_sectors()
     except DmctlError as error:  # dmsetup goes on, for the kernel to refuse an empty table

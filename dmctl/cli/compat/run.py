@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """One dmsetup command line from its words to its exit status, in dmsetup's order of checks and with its trailers."""
 
+import gc
 import os
 
 from dmctl import libdm
@@ -133,6 +134,7 @@ def _run(request: Request, words: list[str]) -> bool:
     if command is None:
         return False
     handler = _handler(command)
+    gc.enable()  # see enter()
     if request.json and not command.json:
         raise UsageError(f"{command.name} has no JSON output.")
     if request.has("help") or request.has("version"):
