@@ -9,11 +9,12 @@
 PYTHON = /usr/bin/python3
 VENV = .venv
 PYTEST_ARGS =
-# To build: gcc libc6-dev pkg-config libdevmapper-dev python3-dev. For the guest: user-mode-linux udev kmod mount.
-# Beside dmctl in the tests: dmsetup lvm2 thin-provisioning-tools shellcheck mandoc zsh fish. CMake and ninja come from pip.
-PACKAGES = gcc libc6-dev pkg-config libdevmapper-dev python3 python3-dev python3-venv \
+# To build: gcc libc6-dev pkg-config libdevmapper-dev libssl-dev python3-dev. For the guest: user-mode-linux udev kmod mount.
+# Beside dmctl in the tests: dmsetup lvm2 thin-provisioning-tools cryptsetup-bin shellcheck mandoc zsh
+# fish. CMake and ninja come from pip.
+PACKAGES = gcc libc6-dev pkg-config libdevmapper-dev libssl-dev python3 python3-dev python3-venv \
            user-mode-linux udev kmod mount dmsetup e2fsprogs thin-provisioning-tools lvm2 shellcheck mandoc \
-           zsh fish
+           cryptsetup-bin zsh fish
 
 PIP = PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore $(VENV)/bin/pip --quiet
 STAMP = $(VENV)/.dmctl-installed

@@ -245,7 +245,7 @@ uint64_t dm_units_to_factor(const char *units, char *unit_type, int strict, cons
 const char *dm_size_to_string(struct dm_pool *mem, uint64_t size, char unit_type, int use_si_units,
 			      uint64_t unit_factor, int include_suffix, dm_size_suffix_t suffix_type);
 
-/* shim.h */
+/* libdm.h */
 enum {
 	DMCTL_REPORT_TASK, DMCTL_REPORT_INFO, DMCTL_REPORT_DEPS, DMCTL_REPORT_TREE, DMCTL_REPORT_NAME,
 	DMCTL_REPORT_STATS, DMCTL_REPORT_REGION, ...
@@ -257,7 +257,7 @@ int dmctl_report_row(uint32_t kinds, struct dm_task *task);
 extern "Python+C" int dmctl_report_value(struct dm_report *report, struct dm_pool *pool, struct dm_report_field *field,
 					 int number);
 int dmctl_report_set(struct dm_pool *pool, struct dm_report_field *field, const char *text, uint64_t sort_value);
-/* shim.h */
+/* libdm.h */
 struct dmctl_record { int level; int errno_or_class; int line; const char *file; char *text; ...; };
 void dmctl_log_install(void);
 void dmctl_log_limit(int level);

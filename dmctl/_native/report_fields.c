@@ -2,7 +2,7 @@
 /* The fields of dmsetup's reports: names, headings and widths are dmsetup's interface, the explanations our own.
  * What the kernel's answer about a device has is shown from here, for a call of Python takes longer than the request.
  * Any other value is asked of Python, by the field's number, when libdevmapper wants it for the device at hand. */
-#include "shim.h"
+#include "libdm.h"
 
 #include <inttypes.h>
 #include <stdio.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "shim.h"
+#include "libdm.h"
 
 #include <errno.h>
 #include <locale.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* What cffi cannot say about libdevmapper: a variadic log callback, a udev wait that a signal ends. */
-#ifndef DMCTL_SHIM_H
-#define DMCTL_SHIM_H
+#ifndef DMCTL_LIBDM_H
+#define DMCTL_LIBDM_H
 
 #include <libdevmapper.h>
 #include <stddef.h>
