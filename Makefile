@@ -22,6 +22,9 @@ STAMP = $(VENV)/.dmctl-installed
 SOURCES = pyproject.toml README.md LICENSE $(shell find man completions -type f) \
           $(shell find dmctl -name __pycache__ -prune -o -not -name '*.pyc' -print)
 
+# The guests cannot write: without compiled files of the host, each would rewrite the assertions of all tests anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: help try check bench man completions packages clean
 .DELETE_ON_ERROR:
 

@@ -317,3 +317,4 @@ def test_locked_from_the_first_device_in_use_on(prefix):
         assert run(sys.executable, "-P", "-c", LOCKING, "suspend", *names[::-1]) == "locked\nlocked\n"
     assert run(sys.executable, "-P", "-c", LOCKING, "suspend", *names) == "0\n0\n"
     run(DMSETUP, "resume", *names)
+    run(DMSETUP, "remove", *names)
