@@ -87,10 +87,14 @@ const char *dmctl_hash_path(const char *name, int index)
 
 	if (!algorithm)
 		return NULL;
-	while ((path = hash_next_path(algorithm->family, path)))
-		if (!index--)
-			return path->name;
-	return index ? NULL : evp_name;
+	for (int slow = 0; slow < 2; slow++) {
+		while ((path = hash_next_path(algorithm->family, path, slow)))
+			if (!index--)
+				return path->name;
+		if (!slow && !index--)
+			return evp_name;
+	}
+	return NULL;
 }
 
 const char *dmctl_hash_path_of(const struct dmctl_hash *hash)
@@ -101,16 +105,17 @@ const char *dmctl_hash_path_of(const struct dmctl_hash *hash)
 static bool choose_path(struct dmctl_hash *hash, const char *name)
 {
 	enum hash_family family = hash->algorithm->family;
-	const struct hash_path *path = NULL;
 
 	hash->forced = *name;
-	if (!strcmp(name, evp_name))
+	if (!*name)
+		hash->path = hash_next_path(family, NULL, false);
+	if (!*name || !strcmp(name, evp_name))
 		return true;
-	while ((path = hash_next_path(family, path)))
-		if (!*name || !strcmp(name, path->name))
-			break;
-	hash->path = path;
-	return path || !*name;
+	for (int slow = 0; slow < 2; slow++)
+		while ((hash->path = hash_next_path(family, hash->path, slow)))
+			if (!strcmp(name, hash->path->name))
+				return true;
+	return false;
 }
 
 struct dmctl_hash *dmctl_hash_new(const char *name, const char *path, const uint8_t *salt, size_t salt_bytes, int type)
@@ -143,7 +148,7 @@ struct dmctl_hash *dmctl_hash_new(const char *name, const char *path, const uint
 		return NULL;
 	}
 	if (hash->path)
-		hash_set_midstate(hash);
+		hash_set_midstate(hash, hash->path);
 	return hash;
 }
 
@@ -195,7 +200,8 @@ int hash_blocks(const struct dmctl_hash *hash, struct hash_worker *worker, const
 			now = count - done;
 		hash_lanes(hash, path, blocks + done, block_bytes, digests + done, now);
 		done += now;
-		path = hash_next_path(hash->algorithm->family, path);
+		if (done < count)
+			path = hash_next_path(hash->algorithm->family, path, false);
 	}
 	for (; done < count; done++)
 		if ((error = hash_evp(hash, worker, blocks[done], block_bytes, digests[done])))

@@ -26,6 +26,7 @@ struct hash_path {
 	int lanes;
 	int spare;	/* up to so many streams the next path is faster */
 	bool (*supported)(void);
+	bool (*slow)(void);	/* where OpenSSL is faster; NULL: nowhere */
 	/* Words are stored as state[word][lane]; each stream has so many whole message blocks, one after the other. */
 	void (*compress)(void *state, const uint8_t *const *data, size_t message_blocks);
 };
@@ -60,10 +61,10 @@ int hash_blocks(const struct dmctl_hash *hash, struct hash_worker *worker, const
 int hash_evp(const struct dmctl_hash *hash, struct hash_worker *worker, const uint8_t *data, size_t data_bytes,
 	     uint8_t *digest);
 
-/* The paths of a family, fastest first, and after this one; NULL at the end. Each has shown that it computes what
- * OpenSSL computes. */
-const struct hash_path *hash_next_path(enum hash_family family, const struct hash_path *after);
-void hash_set_midstate(struct dmctl_hash *hash);
+/* The paths of a family, fastest first, and after this one; NULL at the end. Those that are faster here than OpenSSL,
+ * or those that are slower. Each has shown that it computes what OpenSSL computes. */
+const struct hash_path *hash_next_path(enum hash_family family, const struct hash_path *after, bool slow);
+void hash_set_midstate(struct dmctl_hash *hash, const struct hash_path *path);
 void hash_lanes(const struct dmctl_hash *hash, const struct hash_path *path, const uint8_t *const *blocks,
 		uint32_t block_bytes, uint8_t *const *digests, size_t count);
 
