@@ -7,11 +7,11 @@ from pathlib import Path
 
 # From the kernel up. A module below dmctl that is named nowhere has no layer yet: give it one here.
 LAYERS = (
-    ("", "_libdm"),
+    ("", "_libdm", "_hash"),
     ("errors", "units", "control"),
     ("libdm",),
     ("table", "info", "device", "check", "counters", "names", "holders", "rates"),
-    ("targets", "conditions"),
+    ("targets", "conditions", "verity"),
     ("inventory", "stack", "events"),
     ("cli", "__main__"),
 )
