@@ -7,12 +7,12 @@ from pathlib import Path
 
 # From the kernel up. A module below dmctl that is named nowhere has no layer yet: give it one here.
 LAYERS = (
-    ("", "_libdm", "_hash"),
+    ("", "_libdm", "_hash", "_fec"),
     ("errors", "units", "control"),
     ("libdm",),
     ("table", "info", "device", "check", "counters", "names", "holders", "rates"),
-    ("targets", "conditions", "verity"),
-    ("inventory", "stack", "events"),
+    ("targets", "conditions"),
+    ("inventory", "stack", "events", "verity"),
     ("cli", "__main__"),
 )
 RANK = {module: rank for rank, modules in enumerate(LAYERS) for module in modules}
