@@ -102,6 +102,14 @@ class _Ended(BaseException):
     """Carries an ending past typer, which would turn it into a text and an exit status of its own."""
 
 
+def _group(commands: dict[str, tuple[Callable[..., None], str]]) -> typer.Typer:
+    """Commands behind one word."""
+    group = typer.Typer(no_args_is_help=True, rich_markup_mode=None, add_completion=False)
+    for name, (command, summary) in commands.items():
+        group.command(name, short_help=summary)(_native(command))
+    return group
+
+
 def register(name: str) -> None:
     """Let typer know a native command, which is imported for that."""
     place, summary, raw = NATIVE[name]
@@ -109,6 +117,8 @@ def register(name: str) -> None:
     command = getattr(importlib.import_module(f"dmctl.cli.{module}"), function)
     if raw:
         _register_native(name, summary, command)
+    elif isinstance(command, dict):
+        app.add_typer(_group(command), name=name, help=summary)
     else:
         app.command(name, short_help=summary)(_native(command))
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 # Called by one of these, dmctl is that program and prints nothing else.
 DMSETUP_NAMES = ("dmsetup", "dmstats", "devmap_name", "losetup", "dmlosetup")
-NATIVE_COMMANDS = ("build", "check", "explain", "holders", "install-links", "show", "top", "tree")
+NATIVE_COMMANDS = ("build", "check", "explain", "holders", "install-links", "show", "top", "tree", "verity")
 
 
 def enter() -> "NoReturn":

@@ -9,6 +9,7 @@ NATIVE: dict[str, tuple[str, str, bool]] = {
     "holders": ("holders:show_holders", "Tell who keeps a device busy.", False),
     "explain": ("explain:explain", "Tell what each word of a table and of a status means.", False),
     "build": ("build:build", "Print a table line, or make a device, from arguments with names and units.", True),
+    "verity": ("verity:COMMANDS", "Make hash trees, and compare them with their data.", False),
     "check": ("check:check", "Look for mistakes in a table before the kernel is asked.", False),
     "install-links": ("links:install_links", "Make links to dmctl by dmsetup's names.", False),
 }

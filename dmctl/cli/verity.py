@@ -1,0 +1,326 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""dmctl verity: hash trees made, shown and compared with their data."""
+
+import json
+import os
+import sys
+from collections.abc import Callable
+from typing import Annotated
+
+import typer
+
+from dmctl.cli import signals, stream
+from dmctl.cli import verity_options as options
+from dmctl.errors import DmctlError, ExitStatus, UsageError
+from dmctl.verity.existing import open_existing, read_superblock
+from dmctl.verity.image import Damage
+from dmctl.verity.make import Choices, Made, make
+from dmctl.verity.places import signature_at
+from dmctl.verity.superblock import Superblock
+from dmctl.verity.tree import Parameters, parse_root_hash
+
+# What blkid says of a tree.
+_OWN_SIGNATURE = "DM_verity_hash"
+
+
+def format_(
+    data: options.Data,
+    hashes: options.Hashes,
+    *,
+    algorithm: options.Hash = "sha256",
+    hash_type: options.Format = 1,
+    data_block_size: options.DataBlockSize = "4096",
+    hash_block_size: options.HashBlockSize = "4096",
+    data_blocks: options.DataBlocks = None,
+    hash_offset: options.HashOffset = "0",
+    salt: options.Salt = None,
+    uuid: Annotated[
+        str | None, typer.Option("--uuid", metavar="UUID", help="The tree's uuid, if not a new one.")
+    ] = None,
+    no_superblock: options.NoSuperblock = False,
+    root_hash_file: Annotated[
+        str | None, typer.Option("--root-hash-file", metavar="FILE", help="Write the root hash into this file, too.")
+    ] = None,
+    fec_device: options.FecDevice = None,
+    fec_offset: options.FecOffset = "0",
+    fec_roots: options.FecRoots = 2,
+    threads: options.Threads = None,
+    progress: options.Progress = None,
+    yes: Annotated[bool, typer.Option("-y", "--yes", help="Overwrite what is there without a question.")] = False,
+    as_json: options.AsJson = False,
+) -> None:
+    """Make the hash tree of DATA in HASH and print its root hash.
+
+    HASH and the file of --fec-device are made where they do not exist. A device that is mounted or held by another is
+    refused, and what looks like a file system or the like is overwritten only after a question, or with --yes.
+
+    When interrupted, there is no superblock: a part of a tree is never taken for a whole one.
+    """
+    choices = Choices(
+        data_blocks=data_blocks,
+        data_block_bytes=options.size(data_block_size, "--data-block-size"),
+        hash_block_bytes=options.size(hash_block_size, "--hash-block-size"),
+        algorithm=algorithm,
+        salt=options.salt(salt),
+        hash_type=hash_type,
+        hash_offset_bytes=options.size(hash_offset, "--hash-offset"),
+        superblock=not no_superblock,
+        uuid=options.uuid(uuid),
+        fec_path=fec_device,
+        fec_offset_bytes=options.size(fec_offset, "--fec-offset"),
+        fec_roots=fec_roots,
+    )
+    if uuid is not None and no_superblock:
+        raise UsageError("--uuid and --no-superblock exclude each other: the uuid is in the superblock.")
+    if not yes:
+        _ask(hashes, choices.hash_offset_bytes)
+        if fec_device is not None and fec_device != hashes:
+            _ask(fec_device, choices.fec_offset_bytes)
+    with signals.Raised(), Shown(progress, "Hashing") as shown:
+        made = make(data, hashes, choices, threads=threads, progress=shown)
+    if root_hash_file is not None:
+        _write(root_hash_file, made.root_hash.hex())
+    if as_json:
+        stream.write(_json("verity format", {"hash_device": hashes, **_made(made)}))
+    else:
+        fec = (fec_roots, made.fec_bytes // choices.data_block_bytes) if made.fec_bytes is not None else None
+        stream.write(header(hashes, made.parameters, str(made.uuid or ""), fec))
+        _write_made(made, choices)
+
+
+def _write_made(made: Made, choices: Choices) -> None:
+    """What format tells beside the header, under veritysetup's labels."""
+    stream.write(f"Root hash:      \t{made.root_hash.hex()}\n")
+    if not choices.hash_offset_bytes:
+        stream.write(f"Hash device size: \t{made.hash_end_bytes} [bytes]\n")
+    if made.fec_bytes is not None and not choices.fec_offset_bytes:
+        stream.write(f"FEC device size: \t{made.fec_bytes} [bytes]\n")
+
+
+def header(path: str, parameters: Parameters, uuid: str, fec: tuple[int, int] | None = None) -> str:
+    """A tree's parameters under veritysetup's labels. fec: roots and blocks of the parity."""
+    rows: list[tuple[str, object]] = [
+        ("UUID:            ", uuid),
+        ("Hash type:       ", parameters.hash_type),
+        ("Data blocks:     ", parameters.data_blocks),
+        ("Data block size: ", parameters.data_block_bytes),
+        ("Hash blocks:     ", parameters.hash_blocks),
+        ("Hash block size: ", parameters.hash_block_bytes),
+        ("Hash algorithm:  ", parameters.algorithm),
+    ]
+    if fec:
+        rows += [("FEC RS roots:   ", fec[0]), ("FEC blocks:     ", fec[1])]
+    rows.append(("Salt:            ", parameters.salt.hex() or "-"))
+    return f"VERITY header information for {path}\n" + "".join(f"{label}\t{value}\n" for label, value in rows)
+
+
+def dump(
+    hashes: Annotated[str, typer.Argument(metavar="HASH", help="File or device with the hash tree.")],
+    hash_offset: options.HashOffset = "0",
+    as_json: options.AsJson = False,
+) -> None:
+    """Print what the superblock of a hash tree says."""
+    offset_bytes = options.size(hash_offset, "--hash-offset")
+    superblock, tree_offset = read_superblock(hashes, offset_bytes)
+    parameters = superblock.parameters
+    end = tree_offset + parameters.tree_bytes
+    if as_json:
+        facts = {"hash_device": hashes, "hash_offset_bytes": offset_bytes, **_superblock(superblock)}
+        stream.write(_json("verity dump", {**facts, "tree_offset_bytes": tree_offset, "hash_end_bytes": end}))
+        return
+    stream.write(header(hashes, parameters, str(superblock.uuid)))
+    if not offset_bytes:
+        stream.write(f"Hash device size: \t{end} [bytes]\n")
+
+
+def verify(
+    data: options.Data,
+    hashes: options.Hashes,
+    root: options.Root = None,
+    *,
+    root_hash_file: options.RootFile = None,
+    hash_offset: options.HashOffset = "0",
+    no_superblock: options.NoSuperblock = False,
+    algorithm: options.Hash = "sha256",
+    hash_type: options.Format = 1,
+    data_block_size: options.DataBlockSize = "4096",
+    hash_block_size: options.HashBlockSize = "4096",
+    data_blocks: options.DataBlocks = None,
+    salt: options.Salt = None,
+    threads: options.Threads = None,
+    progress: options.Progress = None,
+    as_json: options.AsJson = False,
+) -> None:
+    """Compare DATA and the hash tree in HASH with the root hash, and tell every block that is wrong.
+
+    Neighbouring blocks are one line. The format is the superblock's; where there is none, the options tell it.
+
+    Exit status: 0 where all is right, 6 where something is not.
+    """
+    digits = options.root_hash(root, root_hash_file)
+    wanted = (
+        options.parameters(
+            blocks=data_blocks,
+            data_block=data_block_size,
+            hash_block=hash_block_size,
+            algorithm=algorithm,
+            salt_text=salt,
+            hash_type=hash_type,
+        )
+        if no_superblock
+        else None
+    )
+    offset_bytes = options.size(hash_offset, "--hash-offset")
+    damages: list[Damage] = []
+    with open_existing(data, hashes, hash_offset_bytes=offset_bytes, parameters=wanted) as there:
+        parameters = there.image.parameters
+        root_hash = parse_root_hash(digits, parameters.algorithm)
+        found = [Damage("superblock", 0, 0, at, 1) for at in there.stray_bytes]
+        with signals.Raised(), Shown(progress, "Verifying") as shown:
+            for damage in found:
+                damages.append(damage)
+                _tell(damage, as_json=as_json)
+            for damage in there.image.damages(root_hash, threads=threads, progress=shown):
+                damages.append(damage)
+                _tell(damage, as_json=as_json)
+    if as_json:
+        rows = [_damage(damage) for damage in damages]
+        stream.write(_json("verity verify", {"root_hash": root_hash.hex(), "verified": not rows, "damage": rows}))
+    elif not damages:
+        stream.write(f"Verified: {parameters.data_blocks} data blocks and {parameters.hash_blocks} hash blocks.\n")
+    if damages:
+        stream.error(f"dmctl: verification of {data} failed.")
+        raise typer.Exit(ExitStatus.VERIFICATION)
+
+
+_WORDS = {
+    "data": "data: wrong",
+    "hash": "hash tree: wrong",
+    "padding": "hash tree: not zero behind the hashes",
+    "unknown": "data: unknown, its hashes are wrong",
+    "superblock": "superblock: not zero where nothing is",
+}
+
+
+def _tell(damage: Damage, *, as_json: bool) -> None:
+    if as_json:
+        return
+    end = damage.offset_bytes + damage.length_bytes - 1
+    blocks = f", blocks {damage.first_block} to {damage.first_block + damage.blocks - 1}"
+    if damage.blocks == 1:
+        blocks = f", block {damage.first_block}"
+    where = f"byte {end}" if end == damage.offset_bytes else f"bytes {damage.offset_bytes} to {end}"
+    stream.write(f"{_WORDS[damage.where]}: {where}{blocks if damage.blocks else ''}\n")
+
+
+def _damage(damage: Damage) -> dict[str, object]:
+    return {
+        "where": damage.where,
+        "first_block": damage.first_block if damage.blocks else None,
+        "blocks": damage.blocks,
+        "offset_bytes": damage.offset_bytes,
+        "length_bytes": damage.length_bytes,
+    }
+
+
+def _superblock(superblock: Superblock) -> dict[str, object]:
+    return {"uuid": str(superblock.uuid), **_parameters(superblock.parameters)}
+
+
+def _parameters(parameters: Parameters) -> dict[str, object]:
+    return {
+        "hash_type": parameters.hash_type,
+        "data_blocks": parameters.data_blocks,
+        "data_block_bytes": parameters.data_block_bytes,
+        "hash_blocks": parameters.hash_blocks,
+        "hash_block_bytes": parameters.hash_block_bytes,
+        "hash_algorithm": parameters.algorithm,
+        "salt": parameters.salt.hex(),
+    }
+
+
+def _made(made: Made) -> dict[str, object]:
+    return {
+        "uuid": str(made.uuid) if made.uuid else None,
+        **_parameters(made.parameters),
+        "root_hash": made.root_hash.hex(),
+        "hash_end_bytes": made.hash_end_bytes,
+        "fec_bytes": made.fec_bytes,
+    }
+
+
+def _json(command: str, facts: dict[str, object]) -> str:
+    return json.dumps({"output_version": {"command": command, **options.OUTPUT_VERSION}, **facts}, indent=2) + "\n"
+
+
+def _ask(path: str, offset_bytes: int) -> None:
+    """Ask before something else than a tree in a file is overwritten; nobody to ask is a no."""
+    if not os.path.exists(path):
+        return
+    found = signature_at(path, offset_bytes)
+    if found is None or (found == _OWN_SIGNATURE and os.path.isfile(path)):
+        return
+    if not sys.stdin.isatty():
+        raise UsageError(f"{path} holds {found}; --yes overwrites it.")
+    stream.flush()
+    os.write(2, os.fsencode(f"{path} holds {found}. Overwrite it? [y/N] "))
+    if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+        raise DmctlError("Nothing has been written.")
+
+
+def _write(path: str, text: str) -> None:
+    try:
+        with open(path, "w", encoding="ascii") as file:
+            file.write(text)
+    except OSError as error:
+        raise DmctlError(f"{path} cannot be written: {error.strerror}.", errno=error.errno or 0) from None
+
+
+class Shown:
+    """Progress on standard error, after half a second: what is over sooner needs none."""
+
+    def __init__(self, wanted: bool | None, what: str):
+        self._wanted = sys.stderr.isatty() if wanted is None else wanted
+        self._what = what
+        self._bar: Callable[[int, int], None] | None = None
+        self._end: Callable[[], None] | None = None
+        self._begin = 0.0
+
+    def __enter__(self) -> Callable[[int, int], None] | None:
+        import time
+
+        self._begin = time.monotonic()
+        return self._tell if self._wanted else None
+
+    def __exit__(self, *_: object) -> None:
+        if self._end:
+            self._end()
+
+    def _tell(self, done: int, blocks: int) -> None:
+        import time
+
+        if self._bar is None:
+            if time.monotonic() - self._begin < 0.5:
+                return
+            self._start()
+        assert self._bar
+        self._bar(done, blocks)
+
+    def _start(self) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+        columns = (TextColumn(self._what), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+        bar = Progress(*columns, console=Console(stderr=True), transient=True)
+        task = bar.add_task(self._what, total=None)
+        bar.start()
+        self._end = bar.stop
+        self._bar = lambda done, blocks: bar.update(task, completed=done, total=blocks)
+
+
+COMMANDS: dict[str, tuple[Callable[..., None], str]] = {
+    "format": (format_, "Make the hash tree of a device or file, and parity."),
+    "verify": (verify, "Compare data and hash tree with the root hash."),
+    "dump": (dump, "Print what a hash tree's superblock says."),
+}
+"""The commands of the group, and what each does."""
