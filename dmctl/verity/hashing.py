@@ -7,7 +7,7 @@ that paths() lists.
 """
 
 import os
-import threading as _threads
+from _thread import allocate_lock, start_new_thread
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -39,12 +39,13 @@ class HashIOError(DmctlError):
     side: "data" for the blocks that are hashed, "hash" for their digests. offset_bytes: where.
     """
 
-    def __init__(self, side: str, errno: int, offset_bytes: int):
-        verb = "reading or writing" if side == "hash" else "reading"
+    def __init__(self, side: str, errno: int, offset_bytes: int, *, writing: bool = False):
+        what = "data" if side == "data" else "hash blocks"
         if errno:
-            message = f"{verb.capitalize()} the {side} at byte {offset_bytes} failed: {os.strerror(errno)}."
+            verb = "Writing" if writing else "Reading"
+            message = f"{verb} the {what} at byte {offset_bytes} failed: {os.strerror(errno)}."
         else:
-            message = f"The {side} end before byte {offset_bytes}, where there should be more."
+            message = f"The {what} end before byte {offset_bytes}, where there should be more."
         super().__init__(message, errno=errno)
         self.side = side
         self.offset_bytes = offset_bytes
@@ -257,6 +258,10 @@ def verify_blocks(
 class _Task:
     """A call of dmctl_hash_run() and the memory that it works with."""
 
+    status: int = lib.DMCTL_HASH_DONE
+    started = False
+    finished = False
+
     def __init__(
         self,
         hasher: Hasher,
@@ -268,6 +273,8 @@ class _Task:
         verify: bool,
     ):
         self.hasher = hasher
+        self._ended = allocate_lock()
+        self._ended.acquire()
         blocks = level.blocks - first_block if blocks is None else blocks
         per_block = hasher.algorithm.digests_per_block(level.hash_block_bytes)
         _check_range(hasher, level, first_block, blocks, verify=verify)
@@ -311,29 +318,43 @@ class _Task:
         if self.status == lib.DMCTL_HASH_FAILED:
             raise self._failure()
 
-    status: int = lib.DMCTL_HASH_DONE
-
     def _call(self) -> None:
         self.status = lib.dmctl_hash_run(self.hasher._native, self.job)
 
+    # A thread of `threading` cannot be waited for here: join() takes one for ended if a signal comes at a bad moment.
     def _poll(self, progress: Progress | None) -> None:
-        worker = _threads.Thread(target=self._call, name="dmctl-hash")
-        worker.start()
         try:
-            while worker.is_alive():
-                worker.join(_POLL_SECONDS)
-                if progress is not None:
+            start_new_thread(self._work, ())
+            while not self.finished:
+                self._ended.acquire(timeout=_POLL_SECONDS)
+                if progress is not None and not self.finished:
                     progress(self.job.blocks_done, self.job.bytes_read)
         except BaseException:
             self.job.cancel = 1
-            _join(worker)
+            while self.started and not self.finished:
+                try:
+                    self._ended.acquire(timeout=_POLL_SECONDS)
+                except BaseException:  # the first one is on its way already
+                    continue
             raise
+
+    def _work(self) -> None:
+        """The thread. It sees that it is cancelled, or is seen to have started."""
+        self.started = True
+        try:
+            if not self.job.cancel:
+                self._call()
+        finally:
+            self.finished = True
+            self._ended.release()
 
     def _failure(self) -> DmctlError:
         side, errno, offset_bytes = self.job.error_side, self.job.error_errno, self.job.error_offset_bytes
         if side == lib.DMCTL_HASH_NO_SIDE:
             return DmctlError(f"Hashing failed: {os.strerror(errno)}.", errno=errno)
-        return HashIOError("data" if side == lib.DMCTL_HASH_SOURCE else "hash", errno, offset_bytes)
+        if side == lib.DMCTL_HASH_SOURCE:
+            return HashIOError("data", errno, offset_bytes)
+        return HashIOError("hash", errno, offset_bytes, writing=not self.job.verify)
 
     def _place(self, place: Place, needed_bytes: int, *, writable: bool) -> tuple[int, "CData"]:
         if isinstance(place, int):
@@ -369,15 +390,6 @@ def _check_range(hasher: Hasher, level: Level, first_block: int, blocks: int, *,
     end_block = first_block + blocks
     if not verify and (first_block % per_block or (end_block % per_block and end_block != level.blocks)):
         raise ValueError(f"blocks {first_block} to {end_block} are not whole hash blocks of {per_block} digests")
-
-
-def _join(worker: _threads.Thread) -> None:
-    """Wait, whatever signals come: the memory that it works with must outlive it."""
-    while worker.is_alive():
-        try:
-            worker.join()
-        except BaseException:  # the first one is on its way already
-            continue
 
 
 def _forced_path(algorithm: Algorithm) -> str:
