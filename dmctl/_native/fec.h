@@ -4,8 +4,8 @@
  * The message is the areas one after the other, in blocks, with zeros behind them. With k = 255 - roots and
  * rounds = the number of blocks / k, rounded up, it is a matrix of k rows of rounds * block_size bytes. A column is the
  * message of one codeword of RS(255, k) over GF(256), x^8+x^4+x^3+x^2+1, first root alpha^0; its parity, the highest
- * power first, is roots bytes at fec_offset + column * roots. Round q is the columns q * block_size and on, a block wide;
- * block number b is row b / rounds of round b % rounds. */
+ * power first, is roots bytes at fec_offset + column * roots. Round q is the columns q * block_size and on, a block
+ * wide; block number b is row b / rounds of round b % rounds. */
 #ifndef DMCTL_FEC_H
 #define DMCTL_FEC_H
 

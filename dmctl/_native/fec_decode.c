@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* What bad blocks should hold. That a block is bad is known from its hash, so in all codewords of its round the same
- * symbol is erased: the values are the syndromes times one matrix, for whole rows at once. Only where the parity that is
- * left does not agree are codewords looked at one by one. */
+ * symbol is erased: the values are the syndromes times one matrix, for whole rows at once. Only where the parity that
+ * is left does not agree are codewords looked at one by one. */
 #include "fec_work.h"
 
 #include <errno.h>

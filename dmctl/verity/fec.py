@@ -2,8 +2,8 @@
 """Forward error correction of dm-verity: parity of the data and the hash tree, and what bad blocks should hold.
 
 The code is RS(255, 255 - roots) over GF(256), as in the kernel's drivers/md/dm-verity-fec.c and in veritysetup, whose
-files come out byte for byte. It reaches over a message: the data, the hash area and what follows that on its device, one
-behind the other. What is computed is in dmctl/_native/fec.h.
+files come out byte for byte. It reaches over a message: the data, the hash area and what follows that on its device,
+one behind the other. What is computed is in dmctl/_native/fec.h.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _PATHS = {
     "gfni": lib.DMCTL_FEC_GFNI,
     "gfni512": lib.DMCTL_FEC_GFNI512,
 }
-"""Ways to multiply, the slowest first. The environment variable DMCTL_FEC names one of them for all that is computed."""
+"""Ways to multiply, the slowest first. The environment variable DMCTL_FEC chooses one for all that is computed."""
 
 
 class FecIOError(DmctlError):
@@ -324,7 +324,7 @@ def _run(call: Callable[[], int], job: _Job, layout: Layout, progress: Progress 
             if progress:
                 progress(job.struct.done_bytes // layout.block_size_bytes, layout.fec_blocks)
     finally:
-        # Where all went well this comes too late to matter. A second ^C has to wait: the files may be closed after this.
+        # Where all went well this comes too late to matter. A second ^C has to wait: the caller may close the files.
         job.struct.cancel = 1
         while worker.is_alive():
             try:
@@ -364,9 +364,10 @@ class _Window:
     rows: tuple[int, ...]
 
 
-def _windows(layout: Layout, places: list[tuple[int, int]], blind: bool) -> Iterator[_Window]:
+def _windows(layout: Layout, places: list[tuple[int, int]]) -> Iterator[_Window]:
     """Neighbouring rounds with bad blocks in the same rows are one: they are read in one go."""
-    first, count, rows = 0, 0, ()
+    first, count = 0, 0
+    rows: tuple[int, ...] = ()
     for number, group in itertools.groupby(places, key=lambda place: place[0]):
         own = tuple(row for _, row in group)
         most_bytes = min(_WINDOW_BYTES, _OUTPUT_BYTES // len(own))
@@ -382,7 +383,7 @@ def _windows(layout: Layout, places: list[tuple[int, int]], blind: bool) -> Iter
 
 def _candidates(job: _Job, layout: Layout, places: list[tuple[int, int]], blind: bool) -> Iterator[Candidate]:
     batch: list[_Window] = []
-    for window in _windows(layout, places, blind):
+    for window in _windows(layout, places):
         if len(window.rows) > layout.roots and not blind:
             for row in window.rows:
                 for number in range(window.first_round, window.first_round + window.round_count):
