@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """dmctl verity: hash trees made, shown and compared with their data."""
 
-import json
 import os
 import sys
 from collections.abc import Callable
@@ -11,13 +10,14 @@ import typer
 
 from dmctl.cli import signals, stream
 from dmctl.cli import verity_options as options
-from dmctl.errors import DmctlError, ExitStatus, UsageError
-from dmctl.verity.existing import open_existing, read_superblock
-from dmctl.verity.image import Damage
+from dmctl.cli.verity_progress import Shown
+from dmctl.cli.verity_verify import repair, verify
+from dmctl.errors import DmctlError, UsageError
+from dmctl.verity.existing import read_superblock
 from dmctl.verity.make import Choices, Made, make
 from dmctl.verity.places import signature_at
 from dmctl.verity.superblock import Superblock
-from dmctl.verity.tree import Parameters, parse_root_hash
+from dmctl.verity.tree import Parameters
 
 # What blkid says of a tree.
 _OWN_SIGNATURE = "DM_verity_hash"
@@ -81,7 +81,7 @@ def format_(
     if root_hash_file is not None:
         _write(root_hash_file, made.root_hash.hex())
     if as_json:
-        stream.write(_json("verity format", {"hash_device": hashes, **_made(made)}))
+        stream.write(options.as_json("verity format", {"hash_device": hashes, **_made(made)}))
     else:
         fec = (fec_roots, made.fec_bytes // choices.data_block_bytes) if made.fec_bytes is not None else None
         stream.write(header(hashes, made.parameters, str(made.uuid or ""), fec))
@@ -126,101 +126,11 @@ def dump(
     end = tree_offset + parameters.tree_bytes
     if as_json:
         facts = {"hash_device": hashes, "hash_offset_bytes": offset_bytes, **_superblock(superblock)}
-        stream.write(_json("verity dump", {**facts, "tree_offset_bytes": tree_offset, "hash_end_bytes": end}))
+        stream.write(options.as_json("verity dump", {**facts, "tree_offset_bytes": tree_offset, "hash_end_bytes": end}))
         return
     stream.write(header(hashes, parameters, str(superblock.uuid)))
     if not offset_bytes:
         stream.write(f"Hash device size: \t{end} [bytes]\n")
-
-
-def verify(
-    data: options.Data,
-    hashes: options.Hashes,
-    root: options.Root = None,
-    *,
-    root_hash_file: options.RootFile = None,
-    hash_offset: options.HashOffset = "0",
-    no_superblock: options.NoSuperblock = False,
-    algorithm: options.Hash = "sha256",
-    hash_type: options.Format = 1,
-    data_block_size: options.DataBlockSize = "4096",
-    hash_block_size: options.HashBlockSize = "4096",
-    data_blocks: options.DataBlocks = None,
-    salt: options.Salt = None,
-    threads: options.Threads = None,
-    progress: options.Progress = None,
-    as_json: options.AsJson = False,
-) -> None:
-    """Compare DATA and the hash tree in HASH with the root hash, and tell every block that is wrong.
-
-    Neighbouring blocks are one line. The format is the superblock's; where there is none, the options tell it.
-
-    Exit status: 0 where all is right, 6 where something is not.
-    """
-    digits = options.root_hash(root, root_hash_file)
-    wanted = (
-        options.parameters(
-            blocks=data_blocks,
-            data_block=data_block_size,
-            hash_block=hash_block_size,
-            algorithm=algorithm,
-            salt_text=salt,
-            hash_type=hash_type,
-        )
-        if no_superblock
-        else None
-    )
-    offset_bytes = options.size(hash_offset, "--hash-offset")
-    damages: list[Damage] = []
-    with open_existing(data, hashes, hash_offset_bytes=offset_bytes, parameters=wanted) as there:
-        parameters = there.image.parameters
-        root_hash = parse_root_hash(digits, parameters.algorithm)
-        found = [Damage("superblock", 0, 0, at, 1) for at in there.stray_bytes]
-        with signals.Raised(), Shown(progress, "Verifying") as shown:
-            for damage in found:
-                damages.append(damage)
-                _tell(damage, as_json=as_json)
-            for damage in there.image.damages(root_hash, threads=threads, progress=shown):
-                damages.append(damage)
-                _tell(damage, as_json=as_json)
-    if as_json:
-        rows = [_damage(damage) for damage in damages]
-        stream.write(_json("verity verify", {"root_hash": root_hash.hex(), "verified": not rows, "damage": rows}))
-    elif not damages:
-        stream.write(f"Verified: {parameters.data_blocks} data blocks and {parameters.hash_blocks} hash blocks.\n")
-    if damages:
-        stream.error(f"dmctl: verification of {data} failed.")
-        raise typer.Exit(ExitStatus.VERIFICATION)
-
-
-_WORDS = {
-    "data": "data: wrong",
-    "hash": "hash tree: wrong",
-    "padding": "hash tree: not zero behind the hashes",
-    "unknown": "data: unknown, its hashes are wrong",
-    "superblock": "superblock: not zero where nothing is",
-}
-
-
-def _tell(damage: Damage, *, as_json: bool) -> None:
-    if as_json:
-        return
-    end = damage.offset_bytes + damage.length_bytes - 1
-    blocks = f", blocks {damage.first_block} to {damage.first_block + damage.blocks - 1}"
-    if damage.blocks == 1:
-        blocks = f", block {damage.first_block}"
-    where = f"byte {end}" if end == damage.offset_bytes else f"bytes {damage.offset_bytes} to {end}"
-    stream.write(f"{_WORDS[damage.where]}: {where}{blocks if damage.blocks else ''}\n")
-
-
-def _damage(damage: Damage) -> dict[str, object]:
-    return {
-        "where": damage.where,
-        "first_block": damage.first_block if damage.blocks else None,
-        "blocks": damage.blocks,
-        "offset_bytes": damage.offset_bytes,
-        "length_bytes": damage.length_bytes,
-    }
 
 
 def _superblock(superblock: Superblock) -> dict[str, object]:
@@ -249,10 +159,6 @@ def _made(made: Made) -> dict[str, object]:
     }
 
 
-def _json(command: str, facts: dict[str, object]) -> str:
-    return json.dumps({"output_version": {"command": command, **options.OUTPUT_VERSION}, **facts}, indent=2) + "\n"
-
-
 def _ask(path: str, offset_bytes: int) -> None:
     """Ask before something else than a tree in a file is overwritten; nobody to ask is a no."""
     if not os.path.exists(path):
@@ -276,51 +182,10 @@ def _write(path: str, text: str) -> None:
         raise DmctlError(f"{path} cannot be written: {error.strerror}.", errno=error.errno or 0) from None
 
 
-class Shown:
-    """Progress on standard error, after half a second: what is over sooner needs none."""
-
-    def __init__(self, wanted: bool | None, what: str):
-        self._wanted = sys.stderr.isatty() if wanted is None else wanted
-        self._what = what
-        self._bar: Callable[[int, int], None] | None = None
-        self._end: Callable[[], None] | None = None
-        self._begin = 0.0
-
-    def __enter__(self) -> Callable[[int, int], None] | None:
-        import time
-
-        self._begin = time.monotonic()
-        return self._tell if self._wanted else None
-
-    def __exit__(self, *_: object) -> None:
-        if self._end:
-            self._end()
-
-    def _tell(self, done: int, blocks: int) -> None:
-        import time
-
-        if self._bar is None:
-            if time.monotonic() - self._begin < 0.5:
-                return
-            self._start()
-        assert self._bar
-        self._bar(done, blocks)
-
-    def _start(self) -> None:
-        from rich.console import Console
-        from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
-
-        columns = (TextColumn(self._what), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
-        bar = Progress(*columns, console=Console(stderr=True), transient=True)
-        task = bar.add_task(self._what, total=None)
-        bar.start()
-        self._end = bar.stop
-        self._bar = lambda done, blocks: bar.update(task, completed=done, total=blocks)
-
-
 COMMANDS: dict[str, tuple[Callable[..., None], str]] = {
     "format": (format_, "Make the hash tree of a device or file, and parity."),
     "verify": (verify, "Compare data and hash tree with the root hash."),
+    "repair": (repair, "Put right with parity what is wrong."),
     "dump": (dump, "Print what a hash tree's superblock says."),
 }
 """The commands of the group, and what each does."""

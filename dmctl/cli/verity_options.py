@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Options and arguments of more than one command of dmctl verity, and what they mean."""
 
+import json
 import os
 import uuid as uuids
 from typing import Annotated
@@ -99,9 +100,18 @@ def root_hash(text: str | None, file: str | None) -> str:
 
 
 def parameters(
-    *, blocks: int | None, data_block: str, hash_block: str, algorithm: str, salt_text: str | None, hash_type: int
-) -> Parameters:
-    """What a tree without a superblock is made of, from the options. Raises UsageError."""
+    without_superblock: bool,
+    *,
+    blocks: int | None,
+    data_block: str,
+    hash_block: str,
+    algorithm: str,
+    salt_text: str | None,
+    hash_type: int,
+) -> Parameters | None:
+    """What a tree without a superblock is made of, from the options; None for one that has it. Raises UsageError."""
+    if not without_superblock:
+        return None
     if blocks is None:
         raise UsageError("--data-blocks is needed with --no-superblock.")
     return Parameters(
@@ -112,3 +122,8 @@ def parameters(
         salt(salt_text) or b"",
         hash_type,
     )
+
+
+def as_json(command: str, facts: dict[str, object]) -> str:
+    """The JSON of a command."""
+    return json.dumps({"output_version": {"command": command, **OUTPUT_VERSION}, **facts}, indent=2) + "\n"

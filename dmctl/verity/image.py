@@ -3,11 +3,13 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from dmctl.verity.hashing import Hasher, Level, hash_blocks, verify_blocks
+from dmctl.verity.hashing import Hasher, HashIOError, Level, hash_blocks, verify_blocks
 from dmctl.verity.tree import Parameters
 
 # How many blocks are looked at between two reports of damage: a bit for each is kept.
@@ -68,8 +70,8 @@ class Image:
         The work is done as the iterator is advanced.
         """
         parameters, hasher = self.parameters, self.parameters.hasher()
-        if self._top_digest(hasher) != root_hash:
-            top = len(parameters.levels) - 1
+        top = len(parameters.levels) - 1
+        if not self._top_is(root_hash, hasher):
             yield self._damage("hash" if top >= 0 else "data", top, 0, 1)
             if top >= 0:
                 yield self._damage("unknown", -1, 0, parameters.data_blocks)
@@ -80,35 +82,29 @@ class Image:
             level = self._level(number)
             bad = bytearray(-(-level.blocks // 8))
             for first in range(0, level.blocks, _BLOCKS_AT_ONCE):
-                found = verify_blocks(
-                    hasher,
-                    level,
-                    first_block=first,
-                    blocks=min(_BLOCKS_AT_ONCE, level.blocks - first),
-                    threads=threads,
-                    progress=_shifted(progress, done, self._all_blocks),
-                )
-                done += found.blocks
-                yield from self._padding(number, found.first_hash_block, found.bad_padding, bad_parents)
-                unknown = self._below(bad_parents, first, found.blocks)
-                if unknown is None:
-                    runs = [("data" if number == 0 else "hash", found.bad_blocks)]
-                else:
-                    wrong = _without(found.bad_blocks, unknown)
-                    runs = [("data", wrong), ("unknown", unknown)] if number == 0 else [("hash", wrong)]
-                    found.bad_blocks[:] = _either(found.bad_blocks, unknown)
-                for where, bits in runs:
-                    for start, blocks in _runs(bits):
-                        yield self._damage(where, number - 1, first + start, blocks)
-                bad[first // 8 : first // 8 + len(found.bad_blocks)] = found.bad_blocks
+                blocks = min(_BLOCKS_AT_ONCE, level.blocks - first)
+                told = _shifted(progress, done, self._all_blocks)
+                wrong, padding = _verified(hasher, level, first, blocks, (threads, told))
+                done += blocks
+                yield from self._padding(number, first // parameters.digests_per_block, padding, bad_parents)
+                unknown = self._below(bad_parents, first, blocks)
+                known = _without(wrong, unknown) if unknown else wrong
+                for start, count in _runs(known):
+                    yield self._damage("data" if number == 0 else "hash", number - 1, first + start, count)
+                if unknown:
+                    wrong = _either(wrong, unknown)
+                    if number == 0:
+                        for start, count in _runs(unknown):
+                            yield self._damage("unknown", -1, first + start, count)
+                bad[first // 8 : first // 8 + len(wrong)] = wrong
             bad_parents = bytes(bad)
 
     @property
     def _all_blocks(self) -> int:
         return sum(level.digests for level in self.parameters.levels)
 
-    def _offset_bytes(self, level: int, block: int) -> int:
-        """Of a block of a level; of the data for level -1."""
+    def offset_bytes(self, level: int, block: int) -> int:
+        """Where a block of a level is on its device; of the data for level -1."""
         if level < 0:
             return block * self.parameters.data_block_bytes
         return self.tree_offset_bytes + (self.parameters.levels[level].first_block + block) * self._block_bytes(level)
@@ -121,11 +117,11 @@ class Image:
         place = self.parameters.levels[number]
         return Level(
             self.data_fd if number == 0 else self.hash_fd,
-            self._offset_bytes(number - 1, 0),
+            self.offset_bytes(number - 1, 0),
             self._block_bytes(number - 1),
             place.digests,
             self.hash_fd,
-            self._offset_bytes(number, 0),
+            self.offset_bytes(number, 0),
             self._block_bytes(number),
         )
 
@@ -135,16 +131,41 @@ class Image:
         fd = self.data_fd if top < 0 else self.hash_fd
         memory = bytearray(self.parameters.hash_block_bytes)
         source = Level(
-            fd, self._offset_bytes(top, 0), self._block_bytes(top), 1, memory, 0, self.parameters.hash_block_bytes
+            fd, self.offset_bytes(top, 0), self._block_bytes(top), 1, memory, 0, self.parameters.hash_block_bytes
         )
         hash_blocks(hasher, source, threads=1)
         return bytes(memory[: hasher.algorithm.digest_bytes])
 
+    def _top_is(self, root_hash: bytes, hasher: Hasher) -> bool:
+        try:
+            return self._top_digest(hasher) == root_hash
+        except HashIOError as error:
+            if error.errno != errno.EIO:
+                raise
+            return False
+
+    def digest_of(self, level: int, block: int, root_hash: bytes) -> bytes:
+        """What the tree, or for the top block the root hash, says of a block of a level; of the data for level -1.
+
+        Raises OSError.
+        """
+        if level == len(self.parameters.levels) - 1:
+            return root_hash
+        hasher = self.parameters.hasher()
+        hash_block, slot = divmod(block, self.parameters.digests_per_block)
+        at = self.offset_bytes(level + 1, hash_block) + slot * hasher.slot_bytes
+        return os.pread(self.hash_fd, hasher.algorithm.digest_bytes, at)
+
+    def level_of(self, tree_block: int) -> tuple[int, int]:
+        """The level that a block of the tree is in, and its number there."""
+        for number, level in enumerate(self.parameters.levels):
+            if level.first_block <= tree_block < level.first_block + level.blocks:
+                return number, tree_block - level.first_block
+        raise ValueError(f"the tree has no block {tree_block}")
+
     def _damage(self, where: str, level: int, first: int, blocks: int) -> Damage:
         before = 0 if level < 0 else self.parameters.levels[level].first_block
-        return Damage(
-            where, before + first, blocks, self._offset_bytes(level, first), blocks * self._block_bytes(level)
-        )
+        return Damage(where, before + first, blocks, self.offset_bytes(level, first), blocks * self._block_bytes(level))
 
     def _padding(self, level: int, first: int, bits: bytearray, known_bad: bytes) -> Iterator[Damage]:
         """Wrong padding in blocks of a level, but not in those that are known to be wrong."""
@@ -170,6 +191,41 @@ class Image:
 def _shifted(progress: Progress | None, before: int, all_blocks: int) -> Progress | None:
     """Progress of a part, told as that of the whole."""
     return progress and (lambda done, _bytes: progress(before + done, all_blocks))
+
+
+def _verified(
+    hasher: Hasher, level: Level, first: int, blocks: int, more: tuple[int | None, Progress | None]
+) -> tuple[bytearray, bytearray]:
+    """The bits of verify_blocks() for the blocks that are wrong, and for wrong padding; unreadable blocks are wrong."""
+    threads, progress = more
+    try:
+        found = verify_blocks(hasher, level, first_block=first, blocks=blocks, threads=threads, progress=progress)
+    except HashIOError as error:
+        if error.errno != errno.EIO:
+            raise
+    else:
+        return found.bad_blocks, found.bad_padding
+    if blocks == 1:
+        return bytearray(b"\1"), bytearray(b"\0")
+    # What is read at once is larger than a block: halved until the one is found.
+    half = 1 << (blocks - 1).bit_length() - 1
+    wrong, padding = _verified(hasher, level, first, half, more)
+    others, others_padding = _verified(hasher, level, first + half, blocks - half, more)
+    per_block = hasher.algorithm.digests_per_block(level.hash_block_bytes)
+    return (
+        _joined(wrong, others, half, blocks),
+        _joined(
+            padding,
+            others_padding,
+            (first + half) // per_block - first // per_block,
+            (first + blocks - 1) // per_block - first // per_block + 1,
+        ),
+    )
+
+
+def _joined(bits: bytearray, others: bytearray, at: int, length: int) -> bytearray:
+    """Bits, and others from bit `at` on, as many as `length` in all."""
+    return bytearray((_number(bits) | _number(others) << at).to_bytes(-(-length // 8), "little"))
 
 
 def _runs(bits: bytes | bytearray) -> Iterator[tuple[int, int]]:
