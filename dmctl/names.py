@@ -33,11 +33,21 @@ def best_name(devno: Devno) -> str:
     if dm_name:
         return lvm_name(unmangled(dm_name), _read(f"{_sysfs(devno)}/dm/uuid"))
     own = kernel_name(devno)
-    backing = _read(f"{_sysfs(devno)}/loop/backing_file")
-    if backing:
+    if backing := backing_file(devno):
         return f"{own} ({backing})"
     linked = _links().get(devno)
     return f"{own} ({linked})" if linked else own
+
+
+def backing_file(devno: Devno) -> str:
+    """The file that a loop device is over; "" for every other device."""
+    return _read(f"{_sysfs(devno)}/loop/backing_file")
+
+
+def node(devno: Devno) -> str:
+    """The node by which programs know the device: /dev/mapper/NAME, /dev/sda1."""
+    dm_name = _read(f"{_sysfs(devno)}/dm/name")
+    return f"/dev/mapper/{dm_name}" if dm_name else f"/dev/{kernel_name(devno)}"
 
 
 def lvm_name(name: str, uuid: str) -> str:

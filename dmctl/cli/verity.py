@@ -10,6 +10,7 @@ import typer
 
 from dmctl.cli import signals, stream
 from dmctl.cli import verity_options as options
+from dmctl.cli.verity_device import close, open_, status
 from dmctl.cli.verity_progress import Shown
 from dmctl.cli.verity_verify import repair, verify
 from dmctl.errors import DmctlError, UsageError
@@ -186,6 +187,9 @@ COMMANDS: dict[str, tuple[Callable[..., None], str]] = {
     "format": (format_, "Make the hash tree of a device or file, and parity."),
     "verify": (verify, "Compare data and hash tree with the root hash."),
     "repair": (repair, "Put right with parity what is wrong."),
+    "open": (open_, "Make a device that verifies what is read."),
+    "status": (status, "Show an open verity device."),
+    "close": (close, "Remove a verity device."),
     "dump": (dump, "Print what a hash tree's superblock says."),
 }
 """The commands of the group, and what each does."""

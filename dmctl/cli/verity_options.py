@@ -10,6 +10,7 @@ import typer
 
 from dmctl.errors import DmctlError, UsageError
 from dmctl.units import parse_size
+from dmctl.verity.places import opened
 from dmctl.verity.tree import Parameters
 
 Data = Annotated[str, typer.Argument(metavar="DATA", help="File or device with the data.")]
@@ -101,6 +102,7 @@ def root_hash(text: str | None, file: str | None) -> str:
 
 def parameters(
     without_superblock: bool,
+    data_path: str,
     *,
     blocks: int | None,
     data_block: str,
@@ -109,14 +111,20 @@ def parameters(
     salt_text: str | None,
     hash_type: int,
 ) -> Parameters | None:
-    """What a tree without a superblock is made of, from the options; None for one that has it. Raises UsageError."""
+    """What a tree without a superblock is made of, from the options; None for one that has it.
+
+    Without a count of blocks it is over all of the data. Raises UsageError, DmctlError with errno.
+    """
     if not without_superblock:
         return None
+    # Checked before it divides.
+    block_bytes = Parameters(1, size(data_block, "--data-block-size")).data_block_bytes
     if blocks is None:
-        raise UsageError("--data-blocks is needed with --no-superblock.")
+        with opened(data_path) as data:
+            blocks = data.size_bytes // block_bytes
     return Parameters(
         blocks,
-        size(data_block, "--data-block-size"),
+        block_bytes,
         size(hash_block, "--hash-block-size"),
         algorithm,
         salt(salt_text) or b"",

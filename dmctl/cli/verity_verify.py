@@ -51,6 +51,7 @@ def verify(
     digits = options.root_hash(root, root_hash_file)
     wanted = options.parameters(
         no_superblock,
+        data,
         blocks=data_blocks,
         data_block=data_block_size,
         hash_block=hash_block_size,
@@ -123,6 +124,7 @@ def repair(
     digits = options.root_hash(root, root_hash_file)
     wanted = options.parameters(
         no_superblock,
+        data,
         blocks=data_blocks,
         data_block=data_block_size,
         hash_block=hash_block_size,

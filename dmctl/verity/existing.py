@@ -64,7 +64,7 @@ def open_existing(
         refuse_overlap([data_extent, hash_extent])
         for extent in (data_extent, hash_extent):
             refuse_too_small(extent)
-        yield Existing(Image(parameters, data.fd, hashes.fd, start), data, hashes, superblock, tuple(stray))
+        yield Existing(Image(parameters, data.direct_fd, hashes.fd, start), data, hashes, superblock, tuple(stray))
 
 
 def _tree_offset(parameters: Parameters, hash_offset_bytes: int, *, superblock: bool) -> int:

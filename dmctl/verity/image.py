@@ -71,7 +71,7 @@ class Image:
         """
         parameters, hasher = self.parameters, self.parameters.hasher()
         top = len(parameters.levels) - 1
-        if not self._top_is(root_hash, hasher):
+        if not self.top_is(root_hash):
             yield self._damage("hash" if top >= 0 else "data", top, 0, 1)
             if top >= 0:
                 yield self._damage("unknown", -1, 0, parameters.data_blocks)
@@ -136,9 +136,10 @@ class Image:
         hash_blocks(hasher, source, threads=1)
         return bytes(memory[: hasher.algorithm.digest_bytes])
 
-    def _top_is(self, root_hash: bytes, hasher: Hasher) -> bool:
+    def top_is(self, root_hash: bytes) -> bool:
+        """Whether the top block, or the only data block, fits a root hash; one that cannot be read does not."""
         try:
-            return self._top_digest(hasher) == root_hash
+            return self._top_digest(self.parameters.hasher()) == root_hash
         except HashIOError as error:
             if error.errno != errno.EIO:
                 raise

@@ -96,7 +96,7 @@ class _Plan:
         tree_offset = tree_offset_bytes(
             choices.hash_offset_bytes, parameters.hash_block_bytes, superblock=choices.superblock
         )
-        self.image = Image(parameters, data.fd, hashes.fd, tree_offset)
+        self.image = Image(parameters, data.direct_fd, hashes.fd, tree_offset)
         self.superblock = Superblock(parameters, choices.uuid or uuids.uuid4()) if choices.superblock else None
         self.raw_superblock = self.superblock.to_bytes() if self.superblock else b""
         self.hash_end_bytes = tree_offset + parameters.tree_bytes
@@ -121,11 +121,9 @@ class _Plan:
             raise UsageError("Error correction needs data blocks and hash blocks of the same size.")
         if offset_bytes < 0 or offset_bytes % block_bytes:
             raise UsageError(f"The FEC offset {offset_bytes} is not a multiple of {block_bytes} bytes.")
+        same = parity.identity == self.hashes.identity
         self.areas = message_areas(
-            self.image,
-            (self.data.path, self.hashes.path),
-            self.hash_size_bytes,
-            offset_bytes if parity.identity == self.hashes.identity else None,
+            self.image, self.data, self.hashes, self.hash_size_bytes, offset_bytes if same else None
         )
         self.layout = fec.Layout.of(self.areas, roots=self.choices.fec_roots, block_size_bytes=block_bytes)
         extent = Extent(parity, offset_bytes, self.layout.size_bytes, "the parity")
@@ -170,12 +168,11 @@ class _Plan:
 
 
 def message_areas(
-    image: Image, names: tuple[str, str], hash_size_bytes: int, parity_offset_bytes: int | None
+    image: Image, data: Place, hashes: Place, hash_size_bytes: int, parity_offset_bytes: int | None
 ) -> list[fec.Area]:
     """What the parity is over: the data, the tree, and what is behind it up to the parity or the end of its device.
 
-    names: of data and hashes, for messages. parity_offset_bytes: where the parity is on the device of the hashes, None
-    where it is elsewhere.
+    parity_offset_bytes: where the parity is on the device of the hashes, None where it is elsewhere.
     """
     block_bytes, start_bytes = image.parameters.data_block_bytes, image.tree_offset_bytes
     end_bytes = hash_size_bytes
@@ -183,8 +180,8 @@ def message_areas(
         end_bytes = min(end_bytes, parity_offset_bytes)
     length_bytes = max(end_bytes - start_bytes, 0) // block_bytes * block_bytes
     return [
-        fec.Area(image.data_fd, 0, image.parameters.data_bytes, names[0]),
-        fec.Area(image.hash_fd, start_bytes, length_bytes, names[1]),
+        fec.Area(data.fd, 0, image.parameters.data_bytes, data.path),
+        fec.Area(hashes.fd, start_bytes, length_bytes, hashes.path),
     ]
 
 

@@ -15,10 +15,14 @@ from dmctl.errors import DmctlError, NotFoundError, UsageError
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """An open regular file or block device. identity: equal for two descriptors of the same."""
+    """An open regular file or block device. identity: equal for two descriptors of the same.
+
+    direct_fd: to read all of it by, past the page cache where it is a device; reads must be aligned as O_DIRECT wants.
+    """
 
     path: str
     fd: int
+    direct_fd: int
     size_bytes: int
     is_device: bool
     identity: tuple[int, int]
@@ -56,7 +60,13 @@ def opened(path: str, *, write: bool = False, make: bool = False) -> Iterator[Pl
             if not is_device and not stat.S_ISREG(status.st_mode):
                 raise UsageError(f"{path} is neither a file nor a block device.")
             identity = (0, status.st_rdev) if is_device else (status.st_dev, status.st_ino)
-            yield Place(path, fd, os.lseek(fd, 0, os.SEEK_END), is_device, identity, made)
+            direct_fd = _direct(path) if is_device else -1
+            try:
+                size_bytes = os.lseek(fd, 0, os.SEEK_END)
+                yield Place(path, fd, fd if direct_fd < 0 else direct_fd, size_bytes, is_device, identity, made)
+            finally:
+                if direct_fd >= 0:
+                    os.close(direct_fd)
         finally:
             os.close(fd)
     except BaseException:
@@ -82,6 +92,14 @@ def _open(path: str, *, write: bool, make: bool) -> tuple[int, bool]:
         if error.errno == errno.EBUSY:
             raise DmctlError(f"{path} is in use: mounted, or held by a device above it.", errno=errno.EBUSY) from None
         raise DmctlError(f"{path} cannot be opened: {error.strerror}.", errno=error.errno or 0) from None
+
+
+def _direct(path: str) -> int:
+    """A descriptor for reads past the page cache; -1 where there is no such thing."""
+    try:
+        return os.open(path, os.O_RDONLY | os.O_DIRECT | os.O_CLOEXEC)
+    except OSError:
+        return -1
 
 
 def refuse_overlap(extents: Sequence[Extent]) -> None:

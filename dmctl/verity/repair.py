@@ -95,7 +95,8 @@ class _Work:
         same = parity.place.identity == there.hashes.identity
         self.areas = message_areas(
             self.image,
-            (there.data.path, there.hashes.path),
+            there.data,
+            there.hashes,
             there.hashes.size_bytes,
             parity.offset_bytes if same else None,
         )
@@ -181,7 +182,7 @@ class _Work:
 
     def _write(self, block: int, data: bytes) -> None:
         level, number = self._place(block)
-        fd = self.image.data_fd if level < 0 else self.image.hash_fd
+        fd = self.there.data.fd if level < 0 else self.image.hash_fd
         at = self.image.offset_bytes(level, number)
         if level < 0 and self._patch_fd is not None:
             fd, at = self._patch_fd, len(self._patches) * self.block_bytes
