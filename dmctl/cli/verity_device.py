@@ -189,6 +189,8 @@ def close(
     try:
         verity.close_device(name, deferred=deferred, cancel_deferred=cancel_deferred)
     except DmctlError as error:
-        if error.errno == errno.EBUSY:
-            tell_holders(Device(name))
-        raise
+        if error.errno != errno.EBUSY:
+            raise
+        stream.error(f"dmctl: {error}")
+        tell_holders(Device(name))
+        raise typer.Exit(error.exit_status) from None

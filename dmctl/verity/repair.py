@@ -66,7 +66,6 @@ def repair(
         work = _Work(there, parity, root_hash, threads)
         if dry_run:
             work.copy_tree(stack)
-        left: list[Outcome] = []
         while True:
             wrong = work.wrong(progress)
             repaired = []
@@ -78,10 +77,10 @@ def repair(
                     yield work.outcome(block, repaired=True)
                 wrong = [block for block in wrong if block not in repaired_now]
             if not repaired:
-                left = [work.outcome(block, repaired=False) for block in wrong]
-                break
-        work.sync()
-        yield from left
+                yield from (work.outcome(block, repaired=False) for block in wrong)
+                return
+            # Before it is read again: a disk that takes no writes says so only now.
+            work.sync()
 
 
 class _Work:
@@ -225,4 +224,4 @@ class _Work:
                 if self._patch_fd is None:
                     os.fsync(place.fd)
         except OSError as error:
-            raise DmctlError(f"{place.path} cannot be synced: {error.strerror}.", errno=error.errno or 0) from None
+            raise DmctlError(f"{place.path} cannot be written: {error.strerror}.", errno=error.errno or 0) from None
