@@ -180,9 +180,11 @@ void hash_worker_close(struct hash_worker *worker)
 int hash_evp(const struct dmctl_hash *hash, struct hash_worker *worker, const uint8_t *data, size_t data_bytes,
 	     uint8_t *digest)
 {
-	if (EVP_MD_CTX_copy_ex(worker->context, worker->salted) && EVP_DigestUpdate(worker->context, data, data_bytes) &&
-	    (!hash->salt_last || EVP_DigestUpdate(worker->context, hash->salt, hash->salt_bytes)) &&
-	    EVP_DigestFinal_ex(worker->context, digest, NULL))
+	EVP_MD_CTX *context = worker->context;
+
+	if (EVP_MD_CTX_copy_ex(context, worker->salted) && EVP_DigestUpdate(context, data, data_bytes) &&
+	    (!hash->salt_last || EVP_DigestUpdate(context, hash->salt, hash->salt_bytes)) &&
+	    EVP_DigestFinal_ex(context, digest, NULL))
 		return 0;
 	return ENOMEM; /* the only way in which a digest that was fetched can fail */
 }

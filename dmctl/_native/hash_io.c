@@ -41,11 +41,6 @@ const uint8_t *hash_io_read(const struct hash_io *io, uint64_t offset_bytes, siz
 			break;
 		}
 		at += got;
-		/* After a direct read of an odd length the file has ended, and there is no place to go on from. */
-		if (io->direct && got % 512 && at < needed) {
-			error->error = 0;
-			break;
-		}
 	}
 	if (at >= needed)
 		return buffer + (offset_bytes - from);

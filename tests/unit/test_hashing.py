@@ -34,8 +34,6 @@ NAMES = {
 SHA2_32, SHA2_64 = ("sha224", "sha256"), ("sha384", "sha512")
 ALL_PATHS = [(name, path) for name in NAMES for path in hashing.paths(name)]
 BLOCK_BYTES = [512 << power for power in range(11)]
-# Not a power of two: some streams of a vector are left over.
-BLOCKS = 37
 RANDOM = random.Random(20)
 
 
@@ -85,7 +83,8 @@ def test_paths_are_those_of_the_processor() -> None:
 @pytest.mark.parametrize(("name", "path"), ALL_PATHS)
 def test_every_salt(monkeypatch: pytest.MonkeyPatch, name: str, path: str) -> None:
     monkeypatch.setenv("DMCTL_HASH", path)
-    data, salt = RANDOM.randbytes(512 * BLOCKS), RANDOM.randbytes(256)
+    # Some streams of a vector are left over.
+    data, salt = RANDOM.randbytes(512 * (2 if path == "evp" else 19)), RANDOM.randbytes(256)
     for salt_bytes in range(257):
         for hash_type in (0, 1):
             hasher = Hasher(name, salt[:salt_bytes], hash_type)

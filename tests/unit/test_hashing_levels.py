@@ -130,12 +130,13 @@ def test_comparison_of_a_part() -> None:
     tree = bytearray(reference(hasher, DATA[: 512 * 3000], 512, 512))
     level = Level(DATA, 0, 512, 3000, tree, 0, 512)
     assert verify_blocks(hasher, level)
-    for block in (99, 100, 1000, 2000, 2999):
+    damaged = (99, 100, 101, 112, 1000, 2000, 2999)
+    for block in damaged:
         tree[block * 32] ^= 1
         tree[block * 32 + 31] ^= 1
-    for first, end in ((100, 2000), (101, 1001), (99, 100), (1001, 2000), (2000, 3000)):
+    for first, end in ((100, 2000), (111, 1001), (99, 100), (1001, 2000), (2000, 3000)):
         verified = verify_blocks(hasher, level, first_block=first, blocks=end - first, threads=2)
-        bad = [block for block in (99, 100, 1000, 2000, 2999) if first <= block < end]
+        bad = [block for block in damaged if first <= block < end]
         assert list(verified.bad_block_numbers()) == bad
         assert list(verified.bad_padding_numbers()) == sorted({block // 16 for block in bad})
         assert (verified.bad_block_count, verified.bad_padding_count) == (len(bad), len({b // 16 for b in bad}))
@@ -294,7 +295,7 @@ def test_direct_descriptors() -> None:
     """Offsets and ends that a direct read cannot have are read with what is around them."""
     hasher = Hasher("sha256", SALT)
     data = DATA[: 512 * 1501]
-    with file_with(b"?" * 512 + data) as plain, file_with(b"") as plain_tree:
+    with file_with(b"?" * 512 + data + b"?" * 100) as plain, file_with(b"") as plain_tree:
         try:
             file = os.open(f"/proc/self/fd/{plain}", os.O_RDONLY | os.O_DIRECT)
             tree = os.open(f"/proc/self/fd/{plain_tree}", os.O_RDWR | os.O_DIRECT)
@@ -310,7 +311,7 @@ def test_direct_descriptors() -> None:
         assert verify_blocks(hasher, level, first_block=777, blocks=300)
         with pytest.raises(HashIOError) as caught:
             verify_blocks(hasher, replace(level, blocks=1502))
-        assert (caught.value.side, caught.value.errno, caught.value.offset_bytes) == ("data", 0, 512 * 1502)
+        assert (caught.value.side, caught.value.errno, caught.value.offset_bytes) == ("data", 0, 512 * 1502 + 100)
         os.close(file)
         os.close(tree)
 
