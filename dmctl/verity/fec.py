@@ -187,7 +187,7 @@ def encode(
 ) -> Layout:
     """Write the parity of a message to fec_fd, from fec_offset_bytes on; nothing before or behind it is touched.
 
-    threads: None for one a processor that this process may use. A thread takes 2 MiB at the most.
+    threads: None for one a processor that this process may use. A thread takes 4 MiB at the most.
     On ^C, or when progress raises, this ends within 100 ms, and what has been written by then stays.
 
     Raises UsageError for arguments that cannot be, FecIOError, and DmctlError where there is no memory.
