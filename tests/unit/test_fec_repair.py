@@ -293,6 +293,16 @@ def test_what_is_beyond_repair_is_not_invented(image, path):
     assert all(one.verdict == Verdict.INCONSISTENT for one in whole.repair(bad))
 
 
+def test_too_many_errors_in_a_single_codeword(image, path):
+    whole = image(600, 24)
+    bad = [20 * whole.rounds]
+    whole.spoil(bad)
+    for row in whole.random.sample(range(21, 190), 15):
+        whole.change(row, 300, whole.random.randrange(1, 256))
+    (one,) = whole.repair(bad, blind=True)
+    assert (one.data, one.verdict) == (None, Verdict.LOST)
+
+
 def test_holes(path, tmp_path):
     """Good blocks and bad ones in holes of a sparse file; wrong parity where bad blocks are in holes."""
     blocks, roots = 2000, 4
