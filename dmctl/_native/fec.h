@@ -70,6 +70,7 @@ struct dmctl_fec_window {
 	uint8_t *verdicts;	/* one a round */
 	uint8_t *suspects;	/* 255 a round, set to 1: row or parity byte that was found wrong, beside the bad ones */
 };
+/* The windows in ascending order. */
 int dmctl_fec_decode(struct dmctl_fec_job *job, struct dmctl_fec_window *windows, uint32_t count, int blind);
 
 #endif

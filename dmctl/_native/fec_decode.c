@@ -202,8 +202,6 @@ static bool decode_window(struct fec_thread *thread, uint64_t item)
 	};
 	bool is_read = false;
 
-	/* Windows come in any order of places. */
-	memset(thread->hole_end, 0, sizeof(thread->hole_end));
 	for (unsigned i = 0; i < FEC_SYMBOLS; i++)
 		place.bad_at[i] = -1;
 	for (unsigned i = 0; i < window->bad_count; i++)

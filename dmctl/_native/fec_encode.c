@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define WINDOW_BYTES 32768
+#define WINDOW_BYTES 65536
 /* Rows are not a power of two apart: they would all be in the same few lines of the cache. */
 #define STRIDE (WINDOW_BYTES + 64)
 

@@ -8,7 +8,8 @@
 /* Of 8 powers a piece each is 4 KiB: with the outputs they stay in the first cache. */
 #define PIECE 512
 
-typedef int8_t vector __attribute__((vector_size(16)));
+typedef uint8_t vector __attribute__((vector_size(16)));
+typedef int8_t signs __attribute__((vector_size(16)));
 
 static void expand(uint8_t constant, uint8_t *expanded)
 {
@@ -23,7 +24,7 @@ static void find_powers(vector (*power)[PIECE / 16], const uint8_t *input, size_
 		memcpy(&value, input + 16 * v, 16);
 		power[0][v] = value;
 		for (unsigned bit = 1; bit < 8; bit++)
-			power[bit][v] = value = (value + value) ^ ((value < 0) & 0x1d);
+			power[bit][v] = value = (value + value) ^ ((vector)((signs)value < 0) & 0x1d);
 	}
 }
 

@@ -49,7 +49,6 @@ static void *take_items(void *argument)
 	struct fec_work *work = argument;
 	struct fec_thread *thread = calloc(1, sizeof(*thread));
 	void *memory = NULL;
-	uint64_t item;
 
 	if (!thread || posix_memalign(&memory, 64, work->memory_bytes)) {
 		free(thread);
@@ -58,8 +57,9 @@ static void *take_items(void *argument)
 	}
 	thread->work = work;
 	thread->memory = memory;
-	while (!fec_cancelled(work->job)) {
-		item = __atomic_fetch_add(&work->next, 1, __ATOMIC_RELAXED);
+	for (;;) {
+		uint64_t item = __atomic_fetch_add(&work->next, 1, __ATOMIC_RELAXED);
+
 		if (item >= work->items || !work->item(thread, item))
 			break;
 	}

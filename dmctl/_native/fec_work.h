@@ -28,7 +28,8 @@ struct fec_work {
 	size_t memory_bytes;		/* of each thread */
 	uint64_t items;
 	uint64_t next;
-	/* Does item number `item`; false if it failed, which it has said with fec_failed(). */
+	/* Does item number `item`, in ascending order in a thread; false if it was cancelled, or if it failed, which it
+	 * has said with fec_failed(). */
 	bool (*item)(struct fec_thread *thread, uint64_t item);
 	void *context;
 };

@@ -187,7 +187,7 @@ def encode(
 ) -> Layout:
     """Write the parity of a message to fec_fd, from fec_offset_bytes on; nothing before or behind it is touched.
 
-    threads: None for one a processor that this process may use. A thread takes 2 MiB at the most.
+    threads: None for one a processor that this process may use. A thread takes 4 MiB at the most.
     On ^C, or when progress raises, this ends within 100 ms, and what has been written by then stays.
 
     Raises UsageError for arguments that cannot be, FecIOError, and DmctlError where there is no memory.
@@ -217,8 +217,12 @@ def repair_blocks(
     looked for in each codeword, and for this the bad blocks are read, too: it finds damage in parity and in blocks that
     are not called bad, and blocks of which little is damaged.
 
-    The work is done as the iterator is advanced, and a few MiB of candidates are held at a time, so the caller may
-    write a block that has passed its hash before asking for the next. ^C ends it within 100 ms.
+    The work is done as the iterator is advanced, so the caller may write a block that has passed its hash before asking
+    for the next. At a time it holds about 8 MiB of candidates, and for each thread 5 MiB, or 80 blocks where these
+    are more. ^C ends it within 100 ms.
+
+    Where a candidate's hash is wrong, blind=True is worth another try with the blocks of its round; but a candidate
+    that is "unchecked" and has the right hash may be spoilt by it, for then parity looks wrong where it is not.
 
     Raises UsageError at once for arguments that cannot be; later FecIOError: a caller may add the block that cannot
     be read to the bad ones.
@@ -233,7 +237,8 @@ def repair_blocks(
     for block in bad:
         if not 0 <= block < layout.fec_blocks:
             raise UsageError(f"bad: there is no block {block} among {layout.fec_blocks}.")
-        places.add(layout.place_of(block))
+        round_, row = layout.place_of(block)
+        places.add(round_ << 8 | row)  # a third of a tuple's memory: there may be millions
     return _candidates(job, layout, sorted(places), blind)
 
 
@@ -352,9 +357,10 @@ def _raise(error: int, job: _Job) -> None:
     )
 
 
-# What a thread works on at a time, and what it makes; a block at the least.
+# What a thread works on at a time, and what it makes; a block at the least. What all make before any is returned.
 _WINDOW_BYTES = 65536
 _OUTPUT_BYTES = 1 << 20
+_BATCH_BYTES = 8 << 20
 
 
 @dataclass(frozen=True)
@@ -364,12 +370,12 @@ class _Window:
     rows: tuple[int, ...]
 
 
-def _windows(layout: Layout, places: list[tuple[int, int]]) -> Iterator[_Window]:
+def _windows(layout: Layout, places: list[int]) -> Iterator[_Window]:
     """Neighbouring rounds with bad blocks in the same rows are one: they are read in one go."""
     first, count = 0, 0
     rows: tuple[int, ...] = ()
-    for number, group in itertools.groupby(places, key=lambda place: place[0]):
-        own = tuple(row for _, row in group)
+    for number, group in itertools.groupby(places, key=lambda place: place >> 8):
+        own = tuple(place & 0xFF for place in group)
         most_bytes = min(_WINDOW_BYTES, _OUTPUT_BYTES // len(own))
         if own == rows and number == first + count and (count + 1) * layout.block_size_bytes <= most_bytes:
             count += 1
@@ -381,8 +387,9 @@ def _windows(layout: Layout, places: list[tuple[int, int]]) -> Iterator[_Window]
         yield _Window(first, count, rows)
 
 
-def _candidates(job: _Job, layout: Layout, places: list[tuple[int, int]], blind: bool) -> Iterator[Candidate]:
+def _candidates(job: _Job, layout: Layout, places: list[int], blind: bool) -> Iterator[Candidate]:
     batch: list[_Window] = []
+    batch_bytes = 0
     for window in _windows(layout, places):
         if len(window.rows) > layout.roots and not blind:
             for row in window.rows:
@@ -390,9 +397,10 @@ def _candidates(job: _Job, layout: Layout, places: list[tuple[int, int]], blind:
                     yield Candidate(row * layout.rounds + number, None, Verdict.LOST)
             continue
         batch.append(window)
-        if len(batch) >= 4 * job.struct.threads:
+        batch_bytes += len(window.rows) * window.round_count * layout.block_size_bytes
+        if len(batch) >= 4 * job.struct.threads or batch_bytes >= _BATCH_BYTES:
             yield from _decode(job, layout, batch, blind)
-            batch.clear()
+            batch, batch_bytes = [], 0
     if batch:
         yield from _decode(job, layout, batch, blind)
 

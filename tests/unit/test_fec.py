@@ -75,12 +75,12 @@ def veritysetup(*arguments, roots, block_size):
 
 
 # With the hash area: less than a round, just one, a block more, several and a bit.
-@pytest.mark.parametrize("blocks", [1, 100, 252, 254, 700])
-@pytest.mark.parametrize("block_size", [512, 1024, 4096])
-@pytest.mark.parametrize("roots", [2, 3, 7, 8, 16, 24])
+@pytest.mark.parametrize(
+    ("block_size", "blocks"),
+    [(512, 1), (512, 252), (512, 254), (512, 700), (1024, 100), (1024, 253), (4096, 1), (4096, 230), (4096, 600)],
+)
+@pytest.mark.parametrize("roots", [2, 3, 8, 16, 24])
 def test_same_bytes_as_veritysetup(tmp_path, monkeypatch, roots, block_size, blocks):
-    if block_size == 4096 and roots > 8 and blocks > 252:
-        blocks = 240  # veritysetup takes a second for what is left out
     data, tree, parity = (tmp_path / name for name in ("data", "tree", "fec"))
     data.write_bytes(random.Random(blocks).randbytes(blocks * block_size))
     parity.touch()
@@ -215,20 +215,25 @@ def test_holes_are_zeros(tmp_path, path, roots):
     size, blocks = 4096, 5000
     rnd = random.Random(6)
     sparse, dense = tmp_path / "sparse", tmp_path / "dense"
+    columns = set()
+    row_bytes = Layout(blocks, roots, size).rounds * size
     with sparse.open("w+b") as file:
         for block in [0, 1, *rnd.sample(range(blocks), 60)]:
-            file.seek(block * size + rnd.randrange(size))
+            file.seek(block * size + rnd.randrange(size // 2))
+            columns.add(file.tell() % row_bytes)
             file.write(rnd.randbytes(size // 2))
         file.truncate(blocks * size)
-    dense.write_bytes(sparse.read_bytes())
+    message = sparse.read_bytes()
+    dense.write_bytes(message)
     assert sparse.stat().st_blocks < dense.stat().st_blocks
-    parities = {
+    (parity,) = {
         encoded([(file, 0, 3000 * size), (file, 3000 * size, 2000 * size)], roots=roots, threads=threads)
         for file in (sparse, dense)
         for threads in (1, 2, 7)
     }
-    assert len(parities) == 1
-    assert any(parities.pop())
+    message += bytes(row_bytes * (255 - roots) - len(message))
+    for column in columns:
+        assert parity[column * roots : (column + 1) * roots] == remainder(message[column::row_bytes], roots)
 
 
 def test_zeros_have_parity_of_zeros(tmp_path, path):

@@ -260,6 +260,27 @@ def test_no_parity_left_to_check(image, path):
         assert one.parity_suspect
 
 
+def test_all_that_is_bad_is_known(image, path):
+    """As many bad blocks as parity, wrong in the same codewords: alone, each seems to have one other error."""
+    whole = image(600, 2)
+    for column in (0, 100, 511):
+        for row in (3, 9):
+            whole.change(row, column, 0x40 + row + column % 7)
+    bad = [3 * whole.rounds, 9 * whole.rounds]
+    whole.repaired(bad, Verdict.UNCHECKED)
+    whole.repaired(bad, Verdict.BLIND, blind=True)
+
+
+@pytest.mark.parametrize("bad", [[0], [0, 2, 3]])
+def test_there_are_no_errors_behind_the_message(image, path, bad):
+    """A message of one row in ten: what would be explained by an error where zeros have to be is not explained."""
+    whole = image(30, 2)
+    for column in range(0, SIZE, 50):
+        whole.change(0, column, 0x5A)
+        whole.change(5, column, 0xA5)
+    assert all((one.data, one.verdict) == (None, Verdict.LOST) for one in whole.repair(bad, blind=True))
+
+
 def test_what_is_beyond_repair_is_not_invented(image, path):
     """Blind decoding that finds too many errors says so, and a hash decides about the rest."""
     whole = image(600, 16)
@@ -272,19 +293,42 @@ def test_what_is_beyond_repair_is_not_invented(image, path):
     assert all(one.verdict == Verdict.INCONSISTENT for one in whole.repair(bad))
 
 
-def test_holes(image, path, tmp_path):
-    """Good blocks and bad ones in holes of a sparse file."""
-    file = tmp_path / "sparse"
-    blocks = 2000
-    with file.open("w+b") as sparse, (tmp_path / "parity").open("w+b") as parity:
+def test_too_many_errors_in_a_single_codeword(image, path):
+    whole = image(600, 24)
+    bad = [20 * whole.rounds]
+    whole.spoil(bad)
+    for row in whole.random.sample(range(21, 190), 15):
+        whole.change(row, 300, whole.random.randrange(1, 256))
+    (one,) = whole.repair(bad, blind=True)
+    assert (one.data, one.verdict) == (None, Verdict.LOST)
+
+
+def test_holes(path, tmp_path):
+    """Good blocks and bad ones in holes of a sparse file; wrong parity where bad blocks are in holes."""
+    blocks, roots = 2000, 4
+    layout = Layout(blocks, roots, 4096)
+    options = {"roots": roots}
+    with (tmp_path / "sparse").open("w+b", buffering=0) as sparse, (tmp_path / "parity").open("w+b") as parity:
         sparse.truncate(blocks * 4096)
         sparse.seek(77 * 4096)
         sparse.write(b"data" * 1024)
-        sparse.flush()
         area = Area(sparse.fileno(), 0, blocks * 4096)
-        fec.encode([area], parity.fileno())
+        fec.encode([area], parity.fileno(), **options)
+
+        column = 77 % layout.rounds * 4096
+        parity.seek(column * roots)
+        was = parity.read(roots)
+        parity.seek(column * roots + 1)
+        parity.write(bytes([was[1] ^ 1, was[2] ^ 7]))
+        parity.flush()
+        bad = [77 + layout.rounds * row for row in (1, 2, 5)]
+        for one in fec.repair_blocks([area], parity.fileno(), 0, bad, blind=True, **options):
+            assert (one.verdict, one.data) == (Verdict.BLIND, bytes(4096))
+        parity.seek(column * roots)
+        parity.write(was)
+        parity.flush()
+
         sparse.seek(77 * 4096)
         sparse.write(bytes(4096))
-        sparse.flush()
-        found = {one.block: one for one in fec.repair_blocks([area], parity.fileno(), 0, [77, 5])}
+        found = {one.block: one for one in fec.repair_blocks([area], parity.fileno(), 0, [77, 5], **options)}
     assert {number: one.data for number, one in found.items()} == {77: b"data" * 1024, 5: bytes(4096)}
