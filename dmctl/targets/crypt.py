@@ -83,29 +83,43 @@ class CryptArguments(Arguments):
         "What is added to a sector's number to make its IV.", unit="sectors", default=0
     )
     offset_sectors: int = fields.number("Where on the device it begins.", unit="sectors", default=0)
-    allow_discards: bool = fields.flag("Discards go down to the device, which then shows what is unused.")
-    same_cpu_crypt: bool = fields.flag("A request is encrypted on the CPU that it came from.")
-    high_priority: bool = fields.flag("Encryption is done with high priority.")
-    submit_from_crypt_cpus: bool = fields.flag("Writes are sent by the thread that has encrypted them, unsorted.")
-    no_read_workqueue: bool = fields.flag("Reads are decrypted at once, without a work queue.")
-    no_write_workqueue: bool = fields.flag("Writes are encrypted at once, without a work queue.")
+    allow_discards: bool = fields.since(
+        "1.11.0", fields.flag("Discards go down to the device, which then shows what is unused.")
+    )
+    same_cpu_crypt: bool = fields.since("1.14.0", fields.flag("A request is encrypted on the CPU that it came from."))
+    high_priority: bool = fields.since("1.26.0", fields.flag("Encryption is done with high priority."))
+    submit_from_crypt_cpus: bool = fields.since(
+        "1.14.0", fields.flag("Writes are sent by the thread that has encrypted them, unsorted.")
+    )
+    no_read_workqueue: bool = fields.since("1.22.0", fields.flag("Reads are decrypted at once, without a work queue."))
+    no_write_workqueue: bool = fields.since(
+        "1.22.0", fields.flag("Writes are encrypted at once, without a work queue.")
+    )
     integrity: CryptIntegrity | None = fields.item(
         "What an integrity device below keeps for each sector.",
         item=CryptIntegrity.parse,
         default=None,
         metavar="BYTES:aead|none",
     )
-    integrity_key_size_bytes: int | None = fields.number(
-        "How much of the key is for integrity; by default as much as the digest's size.",
-        unit="bytes",
-        minimum=1,
-        maximum=U32_MAX,
-        default=None,
+    integrity_key_size_bytes: int | None = fields.since(
+        "1.28.0",
+        fields.number(
+            "How much of the key is for integrity; by default as much as the digest's size.",
+            unit="bytes",
+            minimum=1,
+            maximum=U32_MAX,
+            default=None,
+        ),
     )
-    sector_size_bytes: int = fields.number(
-        "What is encrypted as one piece; 512 by default.", unit="bytes", minimum=512, maximum=4096, default=512
+    sector_size_bytes: int = fields.since(
+        "1.17.0",
+        fields.number(
+            "What is encrypted as one piece; 512 by default.", unit="bytes", minimum=512, maximum=4096, default=512
+        ),
     )
-    iv_large_sectors: bool = fields.flag("For the IV sectors are counted in pieces of the sector size.")
+    iv_large_sectors: bool = fields.since(
+        "1.17.0", fields.flag("For the IV sectors are counted in pieces of the sector size.")
+    )
 
     @classmethod
     def _read(cls, words: Words) -> Self:

@@ -52,7 +52,7 @@ class FlakeyArguments(Arguments):
     offset_sectors: int = fields.number("Where on the device it begins.", unit="sectors")
     up_s: int = fields.number("For how long it works.", unit="s", maximum=U32_MAX)
     down_s: int = fields.number("For how long it fails after that.", unit="s", maximum=U32_MAX)
-    error_reads: bool = fields.flag("Reads fail while it is down.")
+    error_reads: bool = fields.since("1.5.0", fields.flag("Reads fail while it is down."), told=False)
     drop_writes: bool = fields.flag("Writes are dropped while it is down, and succeed.")
     error_writes: bool = fields.flag("Writes fail while it is down.")
     corrupt_byte: CorruptByte | None = fields.item(
@@ -61,15 +61,23 @@ class FlakeyArguments(Arguments):
         default=None,
         metavar="BYTE,r|w,VALUE[,FLAGS]",
     )
-    random_read_corrupt: int | None = fields.number(
-        f"How many of {PROBABILITY_BASE} bytes read are made random while it is down.",
-        maximum=PROBABILITY_BASE,
-        default=None,
+    random_read_corrupt: int | None = fields.since(
+        "1.5.0",
+        fields.number(
+            f"How many of {PROBABILITY_BASE} bytes read are made random while it is down.",
+            maximum=PROBABILITY_BASE,
+            default=None,
+        ),
+        told=False,
     )
-    random_write_corrupt: int | None = fields.number(
-        f"How many of {PROBABILITY_BASE} bytes written are made random while it is down.",
-        maximum=PROBABILITY_BASE,
-        default=None,
+    random_write_corrupt: int | None = fields.since(
+        "1.5.0",
+        fields.number(
+            f"How many of {PROBABILITY_BASE} bytes written are made random while it is down.",
+            maximum=PROBABILITY_BASE,
+            default=None,
+        ),
+        told=False,
     )
 
     @classmethod

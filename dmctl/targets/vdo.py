@@ -61,7 +61,7 @@ class VdoArguments(Arguments):
     device: str = fields.device("The device that holds data and metadata.")
     # None: the whole device, in a line of the oldest form only.
     physical_blocks: int | None = fields.number(
-        "The size of the vdo volume on the device; a block has 4096 bytes.", unit="blocks"
+        "The size of the vdo volume on the device; a block has 4096 bytes.", option="physical-size", unit="blocks"
     )
     min_io_bytes: int = fields.number(
         "The logical block size, 512 or 4096.", unit="bytes", minimum=512, maximum=4096, default=4096
