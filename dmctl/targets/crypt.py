@@ -179,12 +179,12 @@ def _feature(words: Words, number: int) -> tuple[str, Any]:
         return text.lower(), True
     name, _, value = text.partition(":")
     if name == "sector_size":
-        return "sector_size_bytes", words.number_of(name, value)
+        return "sector_size_bytes", words.number_of(name, value, bits=16)
     if name == "integrity_key_size":
-        return "integrity_key_size_bytes", words.number_of(name, value)
+        return "integrity_key_size_bytes", words.number_of(name, value, bits=32)
     size, _, profile = value.partition(":")
     if name == "integrity" and profile.lower() in PROFILES:
-        return "integrity", CryptIntegrity(words.number_of("the tag size of integrity", size), profile.lower())
+        return "integrity", CryptIntegrity(words.number_of("the tag size of integrity", size, bits=32), profile.lower())
     words.fail(f"feature {number} is not known")
 
 

@@ -34,8 +34,10 @@ class CorruptByte(Item):
 
     @classmethod
     def read(cls, words: Words) -> Self:
-        byte = words.number("byte")
-        return cls(byte, words.word("direction").lower(), words.number("value"), words.number("flags"))
+        byte = words.number("byte", bits=32)
+        return cls(
+            byte, words.word("direction").lower(), words.number("value", bits=32), words.number("flags", bits=32)
+        )
 
     def to_params(self) -> str:
         return f"{self.byte} {self.direction} {self.value} {self.flags}"
@@ -83,7 +85,7 @@ class FlakeyArguments(Arguments):
     @classmethod
     def _read(cls, words: Words) -> Self:
         device, offset = words.word("device"), words.number("offset_sectors")
-        up, down = words.number("up_s"), words.number("down_s")
+        up, down = words.number("up_s", bits=32), words.number("down_s", bits=32)
         features = words.group("features") if words.left else None
         found: dict[str, Any] = {}
         while features and features.left:
@@ -95,7 +97,7 @@ class FlakeyArguments(Arguments):
                 features.named(feature)
                 found[feature] = True
             elif feature in ("random_read_corrupt", "random_write_corrupt"):
-                found[feature] = features.number(feature)
+                found[feature] = features.number(feature, bits=32)
             else:
                 words.fail(f"feature {feature!r} is not known")
         words.rest("ignored")  # as the kernel does

@@ -122,7 +122,7 @@ class IntegrityArguments(Arguments):
     @classmethod
     def _read(cls, words: Words) -> Self:
         device, offset = words.word("device"), words.number("offset_sectors")
-        tag_size = words.number_or_dash("tag_size_bytes")
+        tag_size = words.number_or_dash("tag_size_bytes", bits=32)
         modes = next(spec.choices for name, spec in cls.specs().items() if name == "mode")
         mode = words.word("mode", modes)
         options = words.group("options")
@@ -170,7 +170,7 @@ def _option(words: Words, number: int) -> dict[str, Any]:
         return {name: value}
     if field := (_NUMBERS_FIRST | _NUMBERS).get(name):
         words.named(field)
-        return {field: words.number_of(name, value)}
+        return {field: words.number_of(name, value, bits=64 if name == "sectors_per_bit" else 32)}
     if name in _ALGORITHMS and value:
         words.named(name)
         algorithm, colon, key = value.partition(":")

@@ -166,12 +166,12 @@ class RaidArguments(Arguments):
     @classmethod
     def _read(cls, words: Words) -> Self:
         raid_type = words.word("raid_type").lower()
-        count, left = words.number("number of parameters"), words.left
+        count, left = words.number("number of parameters", bits=32), words.left
         found: dict[str, Any] = {"chunk_sectors": words.signed("chunk_sectors")}
         while words.left and not words.peek().isdecimal():
             _read_parameter(words, found)
         found |= _surplus(words, raid_type, found, count - (left - words.left))
-        devices = words.each(words.number("number of devices"), "device", RaidDevice.read)
+        devices = words.each(words.number("number of devices", bits=32), "device", RaidDevice.read)
         words.rest("ignored")  # as the kernel does
         return cls(raid_type, devices, **found)
 

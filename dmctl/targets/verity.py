@@ -104,8 +104,8 @@ class VerityArguments(Arguments):
 
     @classmethod
     def _read(cls, words: Words) -> Self:
-        version, data, hashes = words.number("version"), words.word("data_device"), words.word("hash_device")
-        data_block, hash_block = words.number("data_block_bytes"), words.number("hash_block_bytes")
+        version, data, hashes = words.number("version", bits=32), words.word("data_device"), words.word("hash_device")
+        data_block, hash_block = words.number("data_block_bytes", bits=32), words.number("hash_block_bytes", bits=32)
         data_blocks, hash_start = words.number("data_blocks"), words.number("hash_start_blocks")
         algorithm, root, salt = words.word("algorithm"), words.word("root_digest"), words.word("salt")
         features = words.group("features") if words.left else None
@@ -152,7 +152,7 @@ def _feature(words: Words) -> tuple[str, Any]:
     if feature in _NUMBERS:
         name = "fec_start_blocks" if feature == "fec_start" else feature
         words.named(name)
-        return name, words.number(name)
+        return name, words.number(name, bits=8 if name == "fec_roots" else 64)
     name = {"use_fec_from_device": "fec_device"}.get(feature, feature)
     if name not in ("fec_device", "root_hash_sig_key_desc"):
         words.fail(f"feature {text!r} is not known")

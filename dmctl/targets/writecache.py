@@ -101,7 +101,7 @@ class WritecacheArguments(Arguments):
     def _read(cls, words: Words) -> Self:
         kind = words.word("kind").lower()
         origin, cache = words.word("origin"), words.word("cache")
-        block = words.number("block_bytes")
+        block = words.number("block_bytes", bits=32)
         found = _read_options(words)
         words.rest("ignored")  # as the kernel does
         return cls(kind, origin, cache, block, **found)
@@ -126,7 +126,7 @@ class WritecacheArguments(Arguments):
 
 
 def _read_options(words: Words) -> dict[str, Any]:
-    count = words.number("number of options")
+    count = words.number("number of options", bits=32)
     if count > words.left:
         words.fail(f"{count} options are announced, but {words.left} words follow")
     beyond = words.left - count
@@ -136,7 +136,7 @@ def _read_options(words: Words) -> dict[str, Any]:
     while words.left > beyond:
         option = words.word("option").lower()
         if option in NUMBERS:
-            found[NUMBERS[option]] = words.number(NUMBERS[option])
+            found[NUMBERS[option]] = words.number(NUMBERS[option], bits=64 if option == "start_sector" else 32)
         elif option in FLAGS:
             words.named(option)
             found[option] = True
