@@ -16,7 +16,7 @@ U32_MAX = 2**32 - 1
 MAX_TAG_BYTES = 480  # MAX_TAG_SIZE there
 PROFILES = ("aead", "none")
 
-# In the order of crypt_status(); the two with values and sector_size stand between them.
+# In the order of crypt_status(), before those with values.
 _FLAGS = (
     "allow_discards",
     "same_cpu_crypt",
