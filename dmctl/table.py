@@ -16,6 +16,7 @@ from dmctl.errors import DmctlError
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Iterable, Iterator
+    from re import Match
     from typing import NoReturn
 
     from dmctl.check import DeviceFacts, Finding
@@ -56,6 +57,7 @@ class ConciseFormatError(DmctlError):
 
     messages: the lines that dmsetup prints about it, in order; the text of the exception is the first.
     fields: what was read of the device in question: name, uuid, minor, flags, table; None for a field not reached.
+    Neither has a key in it: zeros stand in the place of what may be one.
     """
 
     def __init__(self, message: str, fields: tuple[str | None, ...], *, show_fields: bool = True):
@@ -330,7 +332,7 @@ def parse_concise(text: str) -> "Iterator[ConciseDevice]":
         at += 1
         if char == "\\":
             if at == len(text):
-                raise _concise_error("Backslash must be followed by another character at end of string.", fields)
+                raise _concise_error("Backslash must be followed by another character at end of string.", fields, text)
             fields[-1] += text[at]
             at += 1
         elif char == "," and len(fields) <= _TABLE_FIELD:
@@ -342,8 +344,8 @@ def parse_concise(text: str) -> "Iterator[ConciseDevice]":
             if char != ";":
                 fields[-1] += char
             if len(fields) != len(_CONCISE_FIELDS):
-                raise _concise_error("Five comma-separated fields are required for each device", fields)
-            yield _concise_device(fields)
+                raise _concise_error("Five comma-separated fields are required for each device", fields, text)
+            yield _concise_device(fields, text)
             fields = [""]
             at = _skip_blanks(text, at)
         else:
@@ -351,7 +353,7 @@ def parse_concise(text: str) -> "Iterator[ConciseDevice]":
     # Also when all fields are there, but the text ends in a comma or an escaped character: dmsetup takes neither.
     if len(fields) > 1 or fields[0]:
         message = "Incomplete entry: five comma-separated fields are required for each device"
-        raise _concise_error(message, fields)
+        raise _concise_error(message, fields, text)
 
 
 def params_without_secrets(target: str, params: str) -> str:
@@ -434,15 +436,35 @@ def _named(fields: tuple[str | None, ...]) -> "Iterator[tuple[str, str | None]]"
     return zip(_CONCISE_FIELDS, fields, strict=True)
 
 
-def _concise_error(message: str, fields: list[str]) -> ConciseFormatError:
+def _concise_error(message: str, fields: list[str], text: str) -> ConciseFormatError:
     missing = [None] * (len(_CONCISE_FIELDS) - len(fields))
-    return ConciseFormatError(message, (*fields, *missing))
+    return ConciseFormatError(message, (*_without_keys(fields, text), *missing))
 
 
-def _concise_device(fields: list[str]) -> ConciseDevice:
+def _without_keys(fields: list[str], whole: str) -> list[str]:
+    """The fields of the whole text with zeros in the place of what may be a key: a mistake may put one anywhere."""
+    import re
+
+    # Where the names of targets or options have come through, a shorter piece may be a part of a key.
+    named = re.search(r"crypt|integrity|internal_hash|journal_mac", whole)
+    digits = r"()([0-9a-fA-F]{8,})" if named else r"()([0-9a-fA-F]{16,})"
+    hidden = []
+    for field in fields:
+        text = re.sub(r"(\bcrypt\s+\S+\s+)(?!:)(\S+)", _with_zeros, field)
+        text = re.sub(r"((?:internal_hash|journal_crypt|journal_mac):[^:\s]*:)(\S+)", _with_zeros, text)
+        hidden.append(re.sub(digits, _with_zeros, text))
+    return hidden
+
+
+def _with_zeros(found: "Match[str]") -> str:
+    return found[1] + _zeros(found[2])
+
+
+def _concise_device(fields: list[str], text: str) -> ConciseDevice:
     name, uuid, minor, flags, table = fields
     if flags not in ("", "ro", "rw"):
-        message = f"Invalid flags parameter '{flags}' must be 'ro' or 'rw' or empty."
+        fields = _without_keys(fields, text)
+        message = f"Invalid flags parameter '{fields[3]}' must be 'ro' or 'rw' or empty."
         raise ConciseFormatError(message, tuple(fields), show_fields=False)
     read_only = flags == "ro" if flags else None
     return ConciseDevice(name, uuid, _atoi(minor) if minor else None, read_only, table)

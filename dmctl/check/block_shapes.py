@@ -13,6 +13,7 @@ PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 # DATA_DEV_BLOCK_SIZE_MAX_SECTORS of dm-thin.c and dm-cache-target.c, MAX_REGION_SIZE of dm-clone-target.c: 1 GiB
 _MAX_BLOCK_SECTORS = 2**21
 _HEX = frozenset("0123456789abcdefABCDEF")
+_INTEGRITY_ALGORITHMS = ("internal_hash", "journal_crypt", "journal_mac")
 _CRYPT_FLAGS = (
     "allow_discards",
     "high_priority",
@@ -112,7 +113,7 @@ def _era(args: Arguments) -> None:
     args.device("metadata device", written=True)
     origin = args.device("origin device")
     word = args.word("the block size")
-    block = args.number_of("the block size", word, strict=True, minimum=8)
+    block = args.number_of("the block size", word, minimum=8)
     args.multiple("the block size", word, block, 8)
     args.maps_whole(origin)
 
@@ -167,6 +168,8 @@ def _crypt_key(args: Arguments, word: Word) -> None:
         if not pairs or not _HEX.issuperset(pairs):
             message = "the key must be pairs of hexadecimal digits, a reference that starts with a colon, or -"
             raise args.refuse(word, "bad-key", message)
+        if len(word.text) % 2:
+            args.note(word, "odd-key", "the key's digits are no pairs: the kernel leaves the last one out", WARNING)
 
 
 def _crypt_feature(args: Arguments, number: int, word: Word) -> None:
@@ -233,8 +236,12 @@ def _integrity(args: Arguments) -> None:
     options = {word.text.partition(":")[0] for word in words}
     if tag.text == "-" and "internal_hash" not in options:
         raise args.refuse(tag, "option-conflict", "the tag size may be - with the option internal_hash only")
-    for word in words:
+    for number, word in enumerate(words, 1):
         name, colon, value = word.text.partition(":")
+        _, has_key, key = value.partition(":")
+        if name in _INTEGRITY_ALGORITHMS and has_key and (len(key) % 2 or not _HEX.issuperset(key)):
+            message = f"the key in optional argument {number} must be pairs of hexadecimal digits"
+            raise args.refuse(word, "bad-key", message)
         if name == "block_size" and colon:
             args.block_bytes = args.number_of("block_size", word, value, minimum=512, maximum=4096)
             args.power_of_two("block_size", word, args.block_bytes)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 import typer
@@ -28,9 +29,11 @@ def available(
     """Show the targets that the kernel has, with their versions, those that it could load, and those it lacks.
 
     Nothing is loaded to find out: the module index of the running kernel is read. FEATURES are the optional arguments
-    that dmctl knows of the target; an old version may not have them all.
+    that the target has in this version. A ? stands behind one of which the version does not tell: it came without a
+    new version, or depends on the kernel's configuration. Of a target that is not registered, they are all that dmctl
+    knows. JSON tells the version of the target since which there is each.
     """
-    rows = _rows()
+    rows = _rows(_versions())
     if as_json:
         version = {"command": "targets --available", "vers_major": 1, "vers_minor": 0}
         stream.write(json.dumps({"output_version": version, "targets": rows}, indent=2) + "\n")
@@ -39,16 +42,19 @@ def available(
     write_rows(
         columns,
         [
-            (row["target"], row["state"], ".".join(map(str, row["version"] or ())), " ".join(row["features"]))
+            (row["target"], row["state"], ".".join(map(str, row["version"] or ())), _shown(row["features"]))
             for row in rows
         ],
     )
 
 
-def _rows() -> list[dict[str, Any]]:
+def _versions() -> dict[str, tuple[int, ...]]:
     with dm.Task(dm.LIST_VERSIONS) as task:
         task.run()
-        versions = dict(task.versions())
+        return dict(task.versions())
+
+
+def _rows(versions: Mapping[str, tuple[int, ...]]) -> list[dict[str, Any]]:
     indexed = control.has_module_index()
     rows = []
     for target in sorted({*TARGETS, *versions}):
@@ -57,15 +63,32 @@ def _rows() -> list[dict[str, Any]]:
             state = LOADABLE if control.target_loadable(target) else ABSENT
         version = versions.get(target)
         rows.append(
-            {"target": target, "state": state, "version": version and list(version), "features": _features(target)}
+            {
+                "target": target,
+                "state": state,
+                "version": version and list(version),
+                "features": features(target, version),
+            }
         )
     return rows
 
 
-def _features(target: str) -> list[str]:
+def features(target: str, version: tuple[int, ...] | None) -> list[dict[str, Any]]:
+    """The optional arguments that a target of this version has, all where the version is not known."""
     cls = arguments_class(target)
     if cls is None:
         return []
     optional = [field for field in dataclasses.fields(cls) if field.default is not dataclasses.MISSING]
-    named = [(field.name, spec_of(field)) for field in optional]
-    return [option_name(name, spec).lstrip("-") for name, spec in named if spec]
+    return [
+        {
+            "name": option_name(field.name, spec).lstrip("-"),
+            "since": list(spec.since) or None,
+            "certain": spec.told and (version is not None or not spec.since),
+        }
+        for field in optional
+        if (spec := spec_of(field)) and (version is None or spec.had_by(version))
+    ]
+
+
+def _shown(features: list[dict[str, Any]]) -> str:
+    return " ".join(one["name"] + "?" * (not one["certain"]) for one in features)

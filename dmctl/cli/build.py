@@ -6,14 +6,13 @@ import dataclasses
 import difflib
 import json
 import os
-import sys
 from typing import NoReturn
 
 from dmctl.check import ERROR, MAX_TARGET_NAME_BYTES, device_facts
 from dmctl.cli import stream
 from dmctl.cli.native import NATIVE
 from dmctl.cli.spec import Option
-from dmctl.cli.target_options import TargetParser, without_words
+from dmctl.cli.target_options import TargetParser, description, without_words
 from dmctl.cli.usage import row
 from dmctl.device import Device, Options
 from dmctl.errors import DmctlError, ExitStatus, UsageError
@@ -34,13 +33,6 @@ OPTIONS = (
     Option("json", "", "", "Print JSON"),
     Option("showkeys", "", "", "Print keys, not zeros in their place"),
 )
-
-# Of targets that share a module, whose text is about them all.
-_TOLD = {
-    "snapshot": "a device as it once was",
-    "snapshot-merge": "a snapshot that is put back into its origin",
-    "snapshot-origin": "a device that has snapshots",
-}
 
 
 class _Parser(argparse.ArgumentParser):
@@ -122,9 +114,8 @@ def _segments(words: list[str]) -> list[list[str]]:
 def _help(parser: argparse.ArgumentParser) -> str:
     lines = [parser.format_help(), "Targets:"]
     for target in TARGETS:
-        module = sys.modules[_class_of(target).__module__].__doc__ or ""
-        told = module.partition(": ")[2].partition(" (drivers/")[0].split("\n")[0]
-        lines += row(target, _TOLD.get(target, told), 19)
+        told = description(_class_of(target)).partition(": ")[2].partition(" (drivers/")[0]
+        lines += row(target, told.partition(": ")[0], 19)
     return "\n".join(lines) + "\n"
 
 

@@ -14,7 +14,7 @@ from dmctl.cli import manual_native as native
 from dmctl.cli import manual_text as text
 from dmctl.cli.reference import Native, natives
 from dmctl.cli.spec import COMMANDS, OPTIONS, STATS_COMMANDS, VERBOSE_HELP, Command, Option
-from dmctl.cli.target_options import explained, metavar, option_name, positional
+from dmctl.cli.target_options import description, explained, metavar, option_name, positional
 from dmctl.targets import TARGETS, arguments_class
 from dmctl.targets.fields import FLAG, ITEMS, spec_of
 
@@ -76,9 +76,8 @@ def _target(target: str) -> str:
     """A target's arguments, in the order of a command line."""
     cls = arguments_class(target)
     assert cls
-    module = (sys.modules[cls.__module__].__doc__ or "").split("\n\n")[0]
     described = [(field, spec) for field in dataclasses.fields(cls) if (spec := spec_of(field))]
-    lines = [f".Ss {target}\n", _lines(" ".join(module.split())), ".Bl -tag -width Ds\n"]
+    lines = [f".Ss {target}\n", _lines(description(cls)), ".Bl -tag -width Ds\n"]
     for field, spec in described:
         if field.default is dataclasses.MISSING:
             term = f"Ar {_escape(positional(field.name, spec))}{' ...' if spec.kind == ITEMS else ''}"

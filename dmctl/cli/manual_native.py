@@ -20,7 +20,8 @@ look at devices:
 makes tables and devices from arguments with names and units:
 .Xr dmctl-build 8 .
 .Cm targets Fl -available
-lists also the targets that the kernel could load, and those that it lacks, with the arguments that dmctl knows.
+lists also the targets that the kernel could load, and those that it lacks, with the optional arguments that each has in
+its version.
 .Bl -tag -width Ds
 """
 
@@ -101,6 +102,10 @@ for requests in flight,
 for the utilisation, in upper case for the other way round;
 .Ic q
 ends it.
+Where there are more lines than the terminal has,
+.Ic j ,
+.Ic k ,
+the arrows, PageUp, PageDown, Home and End scroll, and the last line tells how many are not shown.
 Else lines are printed, with their headings, an empty line between two intervals.
 After
 .Ar COUNT

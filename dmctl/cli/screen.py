@@ -23,6 +23,38 @@ _LONGEST_WAIT_S = 3600.0
 _LOCAL_MODES = 3  # place in what tcgetattr() returns
 _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 _MARKED = ("\x1b[7m", "\x1b[0m")
+UP, DOWN, PAGE_UP, PAGE_DOWN, FIRST, LAST = "up", "down", "page up", "page down", "first", "last"
+# What the terminal sends for them behind its CSI or SS3.
+_CSI, _SS3, _ESCAPE = "\x1b[", "\x1bO", "\x1b"
+_ENDS = {"A": UP, "B": DOWN, "H": FIRST, "F": LAST, "5~": PAGE_UP, "6~": PAGE_DOWN, "1~": FIRST, "4~": LAST}
+_LONGEST_SEQUENCE = 16
+
+
+def split_keys(typed: str) -> tuple[list[str], str]:
+    """The keys in what was typed: characters, and names of those that send an escape sequence, others of which are left
+    out; and the beginning of a sequence at the end, which is to be put before what comes next."""
+    keys = []
+    while typed:
+        if typed[0] != _ESCAPE:
+            keys.append(typed[0])
+            typed = typed[1:]
+        elif typed in (_ESCAPE, _CSI, _SS3):
+            break
+        elif not typed.startswith((_CSI, _SS3)):
+            typed = typed[1:]  # the key itself; what follows is another
+        else:
+            # ECMA-48: parameters, and a final byte.
+            end = 2
+            while end < len(typed) and not "@" <= typed[end] <= "~":
+                end += 1
+            if end == len(typed):
+                if end >= _LONGEST_SEQUENCE:
+                    typed = ""
+                break
+            if (name := _ENDS.get(typed[2 : end + 1])) is not None:
+                keys.append(name)
+            typed = typed[end + 1 :]
+    return keys, typed
 
 
 def usable() -> bool:
@@ -48,6 +80,7 @@ class Screen:
         self._input = sys.stdin.fileno()
         self._output = sys.stdout.fileno()
         self._noted: set[int] = set()
+        self._typed = ""
 
     def __enter__(self) -> Screen:
         self._before = termios.tcgetattr(self._input)
@@ -126,7 +159,8 @@ class Screen:
         return stream.flush() is None
 
     def keys(self, until: float) -> Iterator[str]:
-        """The keys that are pressed until a time of time.monotonic(); "" for a signal after which to draw anew.
+        """The keys that are pressed until a time of time.monotonic(), by character or name; "" for a signal after which
+        to draw anew.
 
         EOFError where there is no more input: the terminal has been closed. Signals to end are raised here.
         """
@@ -143,4 +177,5 @@ class Screen:
                 typed = os.read(self._input, 1024)
                 if not typed:
                     raise EOFError
-                yield from typed.decode("ascii", "replace")
+                keys, self._typed = split_keys(self._typed + typed.decode("ascii", "replace"))
+                yield from keys

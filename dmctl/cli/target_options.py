@@ -16,9 +16,7 @@ from dmctl.errors import DmctlError, UsageError
 from dmctl.targets import Arguments, ParamsError
 from dmctl.targets.fields import DEVICE, FLAG, ITEM, ITEMS, NUMBER, Spec, spec_of
 
-# Ends of fields' names that tell a unit; an option goes without.
-_UNITS = ("sectors", "bytes", "ms", "us", "s")
-_UNIT_NAMES = {"s": "seconds", "ms": "milliseconds", "us": "microseconds"}
+_UNIT_NAMES = {"s": "seconds", "ms": "milliseconds"}
 _HEX_DIGITS = frozenset(string.hexdigits)
 _SIZES = ("sectors", "bytes")
 _WITH_UNIT = " unless it has a unit"
@@ -32,10 +30,10 @@ class TargetParser(argparse.ArgumentParser):
     """Reads the words behind a target's name. Mistakes are UsageErrors."""
 
     def __init__(self, cls: type[Arguments]):
-        doc, module = cls.__doc__ or "", sys.modules[cls.__module__].__doc__ or ""
+        words = (cls.__doc__ or "").partition("\n")[0].rstrip(".")
         super().__init__(
             prog=f"dmctl build {cls.target}",
-            description=f"{module.strip()} Kernel arguments: {doc.partition(chr(10))[0].rstrip('.') or 'none'}.",
+            description=f"{description(cls)} Kernel arguments: {words or 'none'}.",
             formatter_class=_Wrapped,
             allow_abbrev=False,
             add_help=False,
@@ -140,15 +138,21 @@ class _Wrapped(argparse.HelpFormatter):
 
 def _columns() -> int:
     try:
-        return os.get_terminal_size().columns
+        return os.get_terminal_size().columns or 80  # a serial console tells 0
     except OSError:
         return 80
 
 
+def description(cls: type[Arguments]) -> str:
+    """What a target does, and where its source is."""
+    told = " ".join((sys.modules[cls.__module__].__doc__ or "").split("\n\n")[0].split())
+    return f"{cls.target}: {cls.about} ({told.rpartition(' (')[2]}" if cls.about else told
+
+
 def option_name(name: str, spec: Spec) -> str:
-    """The option of a field: its name without the unit."""
-    stem, _, unit = name.rpartition("_")
-    return "--" + (stem if stem and spec.unit and unit in _UNITS else name).replace("_", "-")
+    """The option of a field: its name without the unit, which help and metavar tell."""
+    unit = spec.unit.lower().replace("/", "_")  # "KiB/s" ends a field's name as "kib_s"
+    return "--" + (spec.option or (name.removesuffix(f"_{unit}") if unit else name)).replace("_", "-")
 
 
 def positional(name: str, spec: Spec) -> str:
@@ -164,7 +168,8 @@ def metavar(name: str, spec: Spec) -> str:
         return "|".join(spec.choices)
     if spec.kind != NUMBER:
         return name.upper()
-    return "SIZE" if spec.unit in _SIZES else _UNIT_NAMES.get(spec.unit, spec.unit).upper() or "NUMBER"
+    name = _UNIT_NAMES.get(spec.unit, spec.unit)
+    return "SIZE" if spec.unit in _SIZES else (name.upper() if name.islower() else name) or "NUMBER"
 
 
 def explained(field: "Field[Any]", spec: Spec) -> str:
@@ -180,6 +185,8 @@ def explained(field: "Field[Any]", spec: Spec) -> str:
         told.append(f"default {field.default}")
     if spec.kind == ITEMS and field.default is not MISSING:
         told.append("may be repeated")
+    if spec.since:
+        told.append(f"{'since' if spec.told else 'not before'} target version {'.'.join(map(str, spec.since))}")
     if spec.secret:
         told.append("@FILE reads it from a file")
     # argparse formats help texts with %.

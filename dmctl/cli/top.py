@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -30,6 +31,7 @@ _SORTED_HEADINGS["utilisation"] = (8,)
 _LEAST_NAME_WIDTH = 12
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
 _NEXT_UNIT = 1023.95  # from here on it would be printed as 1024.0
+_HEAD_LINES = 4  # title, keys, a blank line, headings
 _HELP = "n name  r reads  w writes  l latency  i in flight  u util  A-Z: reversed  q quit"
 
 
@@ -67,6 +69,37 @@ class Order:
             "latency": max(rates.read_latency_ns or 0, rates.write_latency_ns or 0),
             "utilisation": rates.utilisation,
         }[self.field]
+
+
+@dataclass(slots=True)
+class Scroll:
+    """Which of the lines below the headings is the first one shown, and how many there was room for."""
+
+    first: int = 0
+    room: int = 1
+
+    def move(self, key: str) -> None:
+        """What a key does."""
+        self.first += {
+            screen.UP: -1,
+            "k": -1,
+            screen.DOWN: 1,
+            "j": 1,
+            screen.PAGE_UP: -self.room,
+            screen.PAGE_DOWN: self.room,
+            screen.FIRST: -self.first,
+            screen.LAST: sys.maxsize,  # no further than there are lines
+        }.get(key, 0)
+
+    def shown(self, lines: list[str], room: int) -> list[str]:
+        """Those for which there is room, and a line about the others if there are any."""
+        self.room = max(1, room if len(lines) <= room else room - 1)
+        self.first = max(0, min(self.first, len(lines) - self.room))
+        if len(lines) <= room:
+            return lines
+        shown = lines[self.first : self.first + self.room] if room > 1 else []
+        above, below = self.first, len(lines) - self.first - len(shown)
+        return [*shown, f"{above + below} more lines: {above} above, {below} below; j k PageUp PageDown"]
 
 
 class Samples:
@@ -132,7 +165,8 @@ def top(  # noqa: PLR0917 - typer takes them by name
 ) -> None:
     """Show what the dm devices are doing: requests, bytes, average latency, requests in flight, utilisation.
 
-    On a terminal, a display that is drawn anew at each interval; keys sort it, q ends it. Else, lines at each interval.
+    On a terminal, a display that is drawn anew at each interval; keys sort it, q ends it, j, k, the arrows, PageUp and
+    PageDown scroll it where there are more devices than lines. Else, lines at each interval.
     Statistics regions that are a part of a device have a line of their own below it. No counter is cleared.
     """
     if not 0 < interval <= _LONGEST_INTERVAL_S:
@@ -165,10 +199,11 @@ def _run_in_lines(samples: Samples, order: Order, clock: Clock, count: int | Non
 
 def _run_on_screen(samples: Samples, order: Order, clock: Clock, title: str, count: int | None) -> None:
     rows = samples.next()
+    scroll = Scroll()
     done = 0
     with screen.Screen() as terminal:
         while True:
-            if not terminal.draw(_page(rows, order, title, terminal.size())):
+            if not terminal.draw(_page(rows, order, scroll, title, terminal.size())):
                 return
             try:
                 for key in terminal.keys(clock.next()):
@@ -176,7 +211,8 @@ def _run_on_screen(samples: Samples, order: Order, clock: Clock, title: str, cou
                         return
                     if key.lower() in _SORT_KEYS:
                         order.field, order.reverse = _SORT_KEYS[key.lower()], key.isupper()
-                    if not terminal.draw(_page(rows, order, title, terminal.size())):
+                    scroll.move(key)
+                    if not terminal.draw(_page(rows, order, scroll, title, terminal.size())):
                         return
             except EOFError:
                 return
@@ -186,17 +222,16 @@ def _run_on_screen(samples: Samples, order: Order, clock: Clock, title: str, cou
             done += 1
 
 
-def _page(rows: list[Row], order: Order, title: str, size: tuple[int, int]) -> list[str]:
+def _page(rows: list[Row], order: Order, scroll: Scroll, title: str, size: tuple[int, int]) -> list[str]:
     """As much as the terminal has room for."""
     columns, height = size
     devices = "1 device" if len(rows) == 1 else f"{len(rows)} devices"
     lines = [f"dmctl top  {time.strftime('%H:%M:%S')}  {devices}, {title}", _HELP, ""]
     lines += _lines(order.sort(rows), columns)
-    if len(lines) > height:
-        lines[height - 1 :] = [f"{len(lines) - height + 1} more lines"]
+    lines[_HEAD_LINES:] = scroll.shown(lines[_HEAD_LINES:], height - _HEAD_LINES)
     lines = [_cut(line, columns) for line in lines[:height]]
-    if len(lines) > 3:
-        lines[3] = _mark(lines[3], order)
+    if len(lines) >= _HEAD_LINES:
+        lines[_HEAD_LINES - 1] = _mark(lines[_HEAD_LINES - 1], order)
     return lines
 
 

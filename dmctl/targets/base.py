@@ -98,10 +98,12 @@ class Arguments(_Described):
     """What a table line says to its target.
 
     Making one checks every value against its field's bounds and choices: ParamsError.
-    loadable: whether the kernel takes what to_params() gives.
+    loadable: whether the kernel takes what to_params() gives. about: what the target does, where the text of its module
+    is about several.
     """
 
     target: ClassVar[str]
+    about: ClassVar[str] = ""
     loadable: ClassVar[bool] = True
 
     def __post_init__(self) -> None:

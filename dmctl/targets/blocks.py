@@ -14,11 +14,6 @@ U32_MAX = 2**32 - 1
 METADATA = ("metadata_used_blocks", "metadata_total_blocks")
 
 
-def plus_number(words: Words, name: str) -> int:
-    """The next word as a number, which may have a plus sign where the kernel reads it with kstrtoull()."""
-    return words.number_of(name, words.word(name).removeprefix("+"))
-
-
 def flags(words: Words, known: tuple[str, ...]) -> dict[str, bool]:
     """All words that are left, which are names of flags in upper or lower case."""
     found = {}

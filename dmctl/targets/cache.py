@@ -81,7 +81,7 @@ class CacheArguments(Arguments):
     @classmethod
     def _read(cls, words: Words) -> Self:
         metadata, cache, origin = (words.word(name) for name in ("metadata", "cache", "origin"))
-        block = blocks.plus_number(words, "block_sectors")
+        block = words.plus("block_sectors")
         features = words.group("features")
         found: dict[str, Any] = {}
         while features.left:
@@ -118,7 +118,7 @@ def _read_policy(words: Words) -> tuple[int | None, tuple[PolicyOption, ...]]:
     while words.left:
         if words.peek().lower() == THRESHOLD:
             words.word("policy argument")
-            threshold = blocks.plus_number(words, "migration_threshold_sectors")
+            threshold = words.plus("migration_threshold_sectors")
         else:
             options.append(PolicyOption.read(words))
     return threshold, tuple(options)

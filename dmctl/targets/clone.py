@@ -51,7 +51,7 @@ class CloneArguments(Arguments):
     @classmethod
     def _read(cls, words: Words) -> Self:
         metadata, destination, source = (words.word(name) for name in ("metadata", "destination", "source"))
-        region = words.number("region_sectors")
+        region = words.number("region_sectors", bits=32)
         found: dict[str, Any] = {}
         if words.left:
             found |= blocks.flags(words.group("features"), FLAGS)
@@ -61,7 +61,7 @@ class CloneArguments(Arguments):
                 key = core.word("core argument").lower()
                 if key not in TUNABLES:
                     core.fail(f"core argument {core.show(key)} is not known")
-                found[TUNABLES[key]] = blocks.plus_number(core, TUNABLES[key])
+                found[TUNABLES[key]] = core.plus(TUNABLES[key])
         words.rest("ignored")  # as the kernel does
         return cls(metadata, destination, source, region, **found)
 

@@ -16,7 +16,7 @@ U32_MAX = 2**32 - 1
 MAX_TAG_BYTES = 480  # MAX_TAG_SIZE there
 PROFILES = ("aead", "none")
 
-# In the order of crypt_status(); the two with values and sector_size stand between them.
+# In the order of crypt_status(), before those with values.
 _FLAGS = (
     "allow_discards",
     "same_cpu_crypt",
@@ -83,29 +83,43 @@ class CryptArguments(Arguments):
         "What is added to a sector's number to make its IV.", unit="sectors", default=0
     )
     offset_sectors: int = fields.number("Where on the device it begins.", unit="sectors", default=0)
-    allow_discards: bool = fields.flag("Discards go down to the device, which then shows what is unused.")
-    same_cpu_crypt: bool = fields.flag("A request is encrypted on the CPU that it came from.")
-    high_priority: bool = fields.flag("Encryption is done with high priority.")
-    submit_from_crypt_cpus: bool = fields.flag("Writes are sent by the thread that has encrypted them, unsorted.")
-    no_read_workqueue: bool = fields.flag("Reads are decrypted at once, without a work queue.")
-    no_write_workqueue: bool = fields.flag("Writes are encrypted at once, without a work queue.")
+    allow_discards: bool = fields.since(
+        "1.11.0", fields.flag("Discards go down to the device, which then shows what is unused.")
+    )
+    same_cpu_crypt: bool = fields.since("1.14.0", fields.flag("A request is encrypted on the CPU that it came from."))
+    high_priority: bool = fields.since("1.26.0", fields.flag("Encryption is done with high priority."))
+    submit_from_crypt_cpus: bool = fields.since(
+        "1.14.0", fields.flag("Writes are sent by the thread that has encrypted them, unsorted.")
+    )
+    no_read_workqueue: bool = fields.since("1.22.0", fields.flag("Reads are decrypted at once, without a work queue."))
+    no_write_workqueue: bool = fields.since(
+        "1.22.0", fields.flag("Writes are encrypted at once, without a work queue.")
+    )
     integrity: CryptIntegrity | None = fields.item(
         "What an integrity device below keeps for each sector.",
         item=CryptIntegrity.parse,
         default=None,
         metavar="BYTES:aead|none",
     )
-    integrity_key_size_bytes: int | None = fields.number(
-        "How much of the key is for integrity; by default as much as the digest's size.",
-        unit="bytes",
-        minimum=1,
-        maximum=U32_MAX,
-        default=None,
+    integrity_key_size_bytes: int | None = fields.since(
+        "1.28.0",
+        fields.number(
+            "How much of the key is for integrity; by default as much as the digest's size.",
+            unit="bytes",
+            minimum=1,
+            maximum=U32_MAX,
+            default=None,
+        ),
     )
-    sector_size_bytes: int = fields.number(
-        "What is encrypted as one piece; 512 by default.", unit="bytes", minimum=512, maximum=4096, default=512
+    sector_size_bytes: int = fields.since(
+        "1.17.0",
+        fields.number(
+            "What is encrypted as one piece; 512 by default.", unit="bytes", minimum=512, maximum=4096, default=512
+        ),
     )
-    iv_large_sectors: bool = fields.flag("For the IV sectors are counted in pieces of the sector size.")
+    iv_large_sectors: bool = fields.since(
+        "1.17.0", fields.flag("For the IV sectors are counted in pieces of the sector size.")
+    )
 
     @classmethod
     def _read(cls, words: Words) -> Self:
@@ -165,12 +179,12 @@ def _feature(words: Words, number: int) -> tuple[str, Any]:
         return text.lower(), True
     name, _, value = text.partition(":")
     if name == "sector_size":
-        return "sector_size_bytes", words.number_of(name, value)
+        return "sector_size_bytes", words.number_of(name, value, bits=16)
     if name == "integrity_key_size":
-        return "integrity_key_size_bytes", words.number_of(name, value)
+        return "integrity_key_size_bytes", words.number_of(name, value, bits=32)
     size, _, profile = value.partition(":")
     if name == "integrity" and profile.lower() in PROFILES:
-        return "integrity", CryptIntegrity(words.number_of("the tag size of integrity", size), profile.lower())
+        return "integrity", CryptIntegrity(words.number_of("the tag size of integrity", size, bits=32), profile.lower())
     words.fail(f"feature {number} is not known")
 
 

@@ -33,7 +33,7 @@ class Way(Item):
 
     @classmethod
     def read(cls, words: Words) -> Self:
-        return cls(words.word("device"), words.number("offset_sectors"), words.number("delay_ms"))
+        return cls(words.word("device"), words.number("offset_sectors"), words.number("delay_ms", bits=32))
 
     def to_params(self) -> str:
         return f"{self.device} {self.offset_sectors} {self.delay_ms}"

@@ -31,7 +31,7 @@ class DustArguments(Arguments):
     @classmethod
     def _read(cls, words: Words) -> Self:
         device, offset = words.word("device"), words.number("offset_sectors")
-        return cls(device, words.number("block_bytes"), offset)
+        return cls(device, words.plus("block_bytes"), offset)
 
     def to_params(self) -> str:
         return f"{self.device} {self.offset_sectors} {self.block_bytes}"

@@ -39,8 +39,8 @@ class EbsArguments(Arguments):
     @classmethod
     def _read(cls, words: Words) -> Self:
         device, offset = words.word("device"), words.number("offset_sectors")
-        emulated = words.number("emulated_sectors")
-        return cls(device, emulated, offset, words.number("underlying_sectors") if words.left else None)
+        emulated = words.number("emulated_sectors", bits=16)
+        return cls(device, emulated, offset, words.number("underlying_sectors", bits=16) if words.left else None)
 
     def to_params(self) -> str:
         underlying = "" if self.underlying_sectors is None else f" {self.underlying_sectors}"

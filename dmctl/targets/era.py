@@ -27,7 +27,7 @@ class EraArguments(Arguments):
 
     @classmethod
     def _read(cls, words: Words) -> Self:
-        return cls(words.word("metadata"), words.word("origin"), words.number("block_sectors"))
+        return cls(words.word("metadata"), words.word("origin"), words.number("block_sectors", bits=32))
 
     def to_params(self) -> str:
         return f"{self.metadata} {self.origin} {self.block_sectors}"

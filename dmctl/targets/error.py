@@ -19,11 +19,14 @@ class ErrorArguments(Arguments):
     target: ClassVar[str] = "error"
     parts: ClassVar[tuple[type[Item], ...]] = (Leg,)
 
-    device: Leg | None = fields.item(
-        "The device whose limits and zones are taken on, from Linux 6.7 on.",
-        item=Leg.parse,
-        default=None,
-        metavar="DEVICE[,OFFSET]",
+    device: Leg | None = fields.since(
+        "1.7.0",
+        fields.item(
+            "The device whose limits and zones are taken on; older ones ignore it.",
+            item=Leg.parse,
+            default=None,
+            metavar="DEVICE[,OFFSET]",
+        ),
     )
 
     @classmethod

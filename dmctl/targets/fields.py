@@ -27,6 +27,10 @@ class Spec:
     secret: never to be shown unasked. item: of ITEM and ITEMS, how a command line's word is read; its error is a
     ValueError.
     metavar: how a usage names the value. empty: of a word, whether it may be "".
+    option: the name of the option for it, where that is not the field's name without its unit.
+    since: no kernel takes it whose version of the target is lower; () where all do from Linux 5.4 on, or it is not
+    known. told: whether all kernels of that version and up take it: an option may have come without a new version, or
+    depend on how the kernel was configured.
     """
 
     kind: str
@@ -39,6 +43,13 @@ class Spec:
     item: Callable[[str], Any] = str
     metavar: str = ""
     empty: bool = False
+    option: str = ""
+    since: tuple[int, ...] = ()
+    told: bool = True
+
+    def had_by(self, version: tuple[int, ...]) -> bool:
+        """Whether the target's version may take it, and does for certain where `told`."""
+        return version >= self.since
 
 
 def spec_of(field: dataclasses.Field[Any]) -> Spec | None:
@@ -51,16 +62,29 @@ def _field(spec: Spec, default: Any) -> Any:
     return dataclasses.field(default=default, repr=not spec.secret, metadata={"spec": spec})
 
 
+def since(version: str, made: Any, *, told: bool = True) -> Any:
+    """A field of those below that the kernel takes since a version of the target; told: see Spec."""
+    spec = made.metadata["spec"]
+    return _field(dataclasses.replace(spec, since=tuple(map(int, version.split("."))), told=told), made.default)
+
+
 def device(help: str, *, default: Any = MISSING) -> Any:
     """A device by path or major:minor."""
     return _field(Spec(DEVICE, help, metavar="DEVICE"), default)
 
 
 def number(
-    help: str, *, unit: str = "", minimum: int = 0, maximum: int = U64_MAX, default: Any = MISSING, metavar: str = ""
+    help: str,
+    *,
+    unit: str = "",
+    minimum: int = 0,
+    maximum: int = U64_MAX,
+    default: Any = MISSING,
+    metavar: str = "",
+    option: str = "",
 ) -> Any:
     """An integer; of a unit "sectors" or "bytes" it is a size for the command line."""
-    return _field(Spec(NUMBER, help, unit, minimum, maximum, metavar=metavar), default)
+    return _field(Spec(NUMBER, help, unit, minimum, maximum, metavar=metavar, option=option), default)
 
 
 def word(

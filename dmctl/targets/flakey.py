@@ -34,8 +34,10 @@ class CorruptByte(Item):
 
     @classmethod
     def read(cls, words: Words) -> Self:
-        byte = words.number("byte")
-        return cls(byte, words.word("direction").lower(), words.number("value"), words.number("flags"))
+        byte = words.number("byte", bits=32)
+        return cls(
+            byte, words.word("direction").lower(), words.number("value", bits=32), words.number("flags", bits=32)
+        )
 
     def to_params(self) -> str:
         return f"{self.byte} {self.direction} {self.value} {self.flags}"
@@ -52,7 +54,7 @@ class FlakeyArguments(Arguments):
     offset_sectors: int = fields.number("Where on the device it begins.", unit="sectors")
     up_s: int = fields.number("For how long it works.", unit="s", maximum=U32_MAX)
     down_s: int = fields.number("For how long it fails after that.", unit="s", maximum=U32_MAX)
-    error_reads: bool = fields.flag("Reads fail while it is down.")
+    error_reads: bool = fields.since("1.5.0", fields.flag("Reads fail while it is down."), told=False)
     drop_writes: bool = fields.flag("Writes are dropped while it is down, and succeed.")
     error_writes: bool = fields.flag("Writes fail while it is down.")
     corrupt_byte: CorruptByte | None = fields.item(
@@ -61,21 +63,29 @@ class FlakeyArguments(Arguments):
         default=None,
         metavar="BYTE,r|w,VALUE[,FLAGS]",
     )
-    random_read_corrupt: int | None = fields.number(
-        f"How many of {PROBABILITY_BASE} bytes read are made random while it is down.",
-        maximum=PROBABILITY_BASE,
-        default=None,
+    random_read_corrupt: int | None = fields.since(
+        "1.5.0",
+        fields.number(
+            f"How many of {PROBABILITY_BASE} bytes read are made random while it is down.",
+            maximum=PROBABILITY_BASE,
+            default=None,
+        ),
+        told=False,
     )
-    random_write_corrupt: int | None = fields.number(
-        f"How many of {PROBABILITY_BASE} bytes written are made random while it is down.",
-        maximum=PROBABILITY_BASE,
-        default=None,
+    random_write_corrupt: int | None = fields.since(
+        "1.5.0",
+        fields.number(
+            f"How many of {PROBABILITY_BASE} bytes written are made random while it is down.",
+            maximum=PROBABILITY_BASE,
+            default=None,
+        ),
+        told=False,
     )
 
     @classmethod
     def _read(cls, words: Words) -> Self:
         device, offset = words.word("device"), words.number("offset_sectors")
-        up, down = words.number("up_s"), words.number("down_s")
+        up, down = words.number("up_s", bits=32), words.number("down_s", bits=32)
         features = words.group("features") if words.left else None
         found: dict[str, Any] = {}
         while features and features.left:
@@ -87,7 +97,7 @@ class FlakeyArguments(Arguments):
                 features.named(feature)
                 found[feature] = True
             elif feature in ("random_read_corrupt", "random_write_corrupt"):
-                found[feature] = features.number(feature)
+                found[feature] = features.number(feature, bits=32)
             else:
                 words.fail(f"feature {feature!r} is not known")
         words.rest("ignored")  # as the kernel does

@@ -51,7 +51,7 @@ class IntegrityArguments(Arguments):
     )
     mode: str = fields.word(
         "J: data and tags go to a journal first. B: a bitmap says where they may differ after a crash. "
-        "D: they are written as they come. I: tags are kept by the device itself. "
+        "D: they are written as they come. I: tags are kept by the device itself (since target version 1.12.0). "
         "R: read only, tags unchecked, to save data.",
         choices=("J", "B", "D", "R", "I"),
     )
@@ -68,11 +68,15 @@ class IntegrityArguments(Arguments):
     block_size_bytes: int | None = fields.number(
         "The block that has a tag; 512 by default.", unit="bytes", minimum=512, maximum=4096, default=None
     )
-    recalculate: bool = fields.flag("Tags are made for what is on the device, in the background.")
-    reset_recalculate: bool = fields.flag("All tags are made anew, whatever there is now.")
-    allow_discards: bool = fields.flag("Discards go down to the device.")
-    # Linux 6.12.117
-    allow_discards_keyed: bool = fields.flag("Discards go down to the device where tags have a key, too.")
+    recalculate: bool = fields.since(
+        "1.2.0", fields.flag("Tags are made for what is on the device, in the background.")
+    )
+    reset_recalculate: bool = fields.since("1.8.0", fields.flag("All tags are made anew, whatever there is now."))
+    allow_discards: bool = fields.since("1.6.0", fields.flag("Discards go down to the device."))
+    # Linux 6.12.117, whose target has the version of Linux 6.18's, which has no such option.
+    allow_discards_keyed: bool = fields.since(
+        "1.14.0", fields.flag("Discards go down to the device where tags have a key, too."), told=False
+    )
     journal_sectors: int | None = _u32("The size of the journal, when formatting.", unit="sectors")
     interleave_sectors: int | None = _u32(
         "How much data follows each stretch of tags, when formatting; rounded down to a power of two.", unit="sectors"
@@ -82,12 +86,17 @@ class IntegrityArguments(Arguments):
         "How full the journal gets before it is written back; 50 by default.", unit="percent", maximum=100
     )
     commit_time_ms: int | None = _u32("After how long the journal is written; 10000 by default.", unit="ms")
-    sectors_per_bit: int | None = fields.number(
-        "What one bit of mode B's bitmap stands for.", unit="sectors", default=None
+    sectors_per_bit: int | None = fields.since(
+        "1.3.0",
+        fields.number("What one bit of mode B's bitmap stands for.", option="bit-size", unit="sectors", default=None),
     )
-    bitmap_flush_interval_ms: int | None = _u32("After how long tags are written in mode B.", unit="ms")
-    fix_padding: bool = fields.flag("Less room is lost between tags and data, when formatting.")
-    fix_hmac: bool = fields.flag("Tags and journal with a key are better protected, when formatting.")
+    bitmap_flush_interval_ms: int | None = fields.since(
+        "1.3.0", _u32("After how long tags are written in mode B.", unit="ms")
+    )
+    fix_padding: bool = fields.since("1.4.0", fields.flag("Less room is lost between tags and data, when formatting."))
+    fix_hmac: bool = fields.since(
+        "1.7.0", fields.flag("Tags and journal with a key are better protected, when formatting.")
+    )
     legacy_recalculate: bool = fields.flag("Tags with a key may be recalculated, although that is not safe.")
     internal_hash: str | None = fields.word(
         "How tags are made here, as in crc32c or hmac(sha256); without it the device above gives them.", default=None
@@ -113,7 +122,7 @@ class IntegrityArguments(Arguments):
     @classmethod
     def _read(cls, words: Words) -> Self:
         device, offset = words.word("device"), words.number("offset_sectors")
-        tag_size = words.number_or_dash("tag_size_bytes")
+        tag_size = words.number_or_dash("tag_size_bytes", bits=32)
         modes = next(spec.choices for name, spec in cls.specs().items() if name == "mode")
         mode = words.word("mode", modes)
         options = words.group("options")
@@ -161,7 +170,7 @@ def _option(words: Words, number: int) -> dict[str, Any]:
         return {name: value}
     if field := (_NUMBERS_FIRST | _NUMBERS).get(name):
         words.named(field)
-        return {field: words.number_of(name, value)}
+        return {field: words.number_of(name, value, bits=64 if name == "sectors_per_bit" else 32)}
     if name in _ALGORITHMS and value:
         words.named(name)
         algorithm, colon, key = value.partition(":")

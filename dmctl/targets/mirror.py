@@ -63,7 +63,7 @@ class MirrorArguments(Arguments):
     def _read(cls, words: Words) -> Self:
         log = words.word("log")
         found = _read_log(log, words.group("log arguments"))
-        mirrors = words.each(words.number("number of mirrors"), "mirror", Leg.read)
+        mirrors = words.each(words.number("number of mirrors", bits=32), "mirror", Leg.read)
         features = words.group("features") if words.left else None
         while features and features.left:
             feature = features.word("feature", ("handle_errors", "keep_log"))
@@ -89,7 +89,7 @@ def _read_log(log: str, words: Words) -> dict[str, Any]:
     found: dict[str, Any] = {}
     if log == "disk":
         found["log_device"] = words.word("log_device")
-    found["region_sectors"] = words.number("region_sectors")
+    found["region_sectors"] = words.number("region_sectors", bits=32)
     if words.left:
         found["sync"] = words.word("sync", ("sync", "nosync"))
     words.end()

@@ -64,7 +64,8 @@ class PriorityGroup(Item):
     def read(cls, words: Words) -> Self:
         selector = words.word("selector")
         arguments = words.group("selector arguments").rest("selector_arguments")
-        paths, count = words.number("number of paths"), words.number("number of path arguments")
+        paths = words.number("number of paths", bits=32)
+        count = words.number("number of path arguments", bits=32)
 
         def path(words: Words) -> Path:
             return Path(words.word("device"), _several(words, count, "arguments"))
@@ -97,7 +98,9 @@ class MultipathArguments(Arguments):
         item=PriorityGroup.parse,
         metavar="SELECTOR[=ARGUMENT...],DEVICE[=ARGUMENT...],...",
     )
-    initial_group: int = fields.number("The group to begin with, the first being 1.", minimum=1, default=1)
+    initial_group: int = fields.number(
+        "The group to begin with, the first being 1.", minimum=1, maximum=1024, default=1
+    )
     queue_if_no_path: bool = fields.flag("While no path works, requests wait instead of failing.")
     retain_attached_hw_handler: bool = fields.flag("A hardware handler that a path has already is kept.")
     pg_init_retries: int | None = fields.number(
@@ -122,7 +125,7 @@ class MultipathArguments(Arguments):
         if handler.left:
             found["hw_handler"] = handler.word("hw_handler")
             found["hw_handler_arguments"] = handler.rest("hw_handler_arguments")
-        count, initial = words.number("number of groups"), words.number("initial_group")
+        count, initial = words.number("number of groups", bits=32), words.number("initial_group", bits=32)
         if bool(count) != bool(initial):
             words.fail(f"initial_group must be {'1 or more' if count else '0 without groups'}, not {initial}")
         return cls(words.each(count, "group", PriorityGroup.read), initial or 1, **found)
@@ -160,7 +163,7 @@ def _read_features(words: Words) -> dict[str, Any]:
             found[feature] = words.word(feature).lower()
         elif feature in _FEATURES_WITH_VALUE:
             field = _FEATURES_WITH_VALUE[feature]
-            found[field] = words.number(field)
+            found[field] = words.number(field, bits=32)
         else:
             words.fail(f"feature {feature!r} is not known")
     return found

@@ -127,38 +127,51 @@ class RaidArguments(Arguments):
         maximum=INT_MAX,
         default=None,
     )
-    raid10_copies: int | None = fields.number(
-        "On how many devices of raid10 everything is, by default 2.", minimum=2, maximum=253, default=None
+    raid10_copies: int | None = fields.since(
+        "1.3.0",
+        fields.number(
+            "On how many devices of raid10 everything is, by default 2.", minimum=2, maximum=253, default=None
+        ),
     )
-    raid10_format: str | None = fields.word(
-        "How raid10 lays out its copies, by default near.", choices=("near", "far", "offset"), default=None
+    raid10_format: str | None = fields.since(
+        "1.3.0",
+        fields.word(
+            "How raid10 lays out its copies, by default near.", choices=("near", "far", "offset"), default=None
+        ),
     )
     raid10_use_near_sets: bool = fields.flag("The copies of raid10 far and offset stay in groups of devices.")
-    delta_disks: int | None = fields.number(
-        "How many devices the set gains, or loses if negative.",
-        minimum=-MAX_DELTA_DISKS,
-        maximum=MAX_DELTA_DISKS,
-        default=None,
+    delta_disks: int | None = fields.since(
+        "1.9.0",
+        fields.number(
+            "How many devices the set gains, or loses if negative.",
+            minimum=-MAX_DELTA_DISKS,
+            maximum=MAX_DELTA_DISKS,
+            default=None,
+        ),
     )
-    data_offset_sectors: int | None = fields.number(
-        "Where data begin on each device, for a reshape.", unit="sectors", maximum=INT_MAX, default=None
+    data_offset_sectors: int | None = fields.since(
+        "1.9.0",
+        fields.number("Where data begin on each device, for a reshape.", unit="sectors", maximum=INT_MAX, default=None),
     )
-    journal_device: str | None = fields.device("A journal for raid4, 5 and 6.", default=None)
-    journal_mode: str | None = fields.word(
-        "Whether the journal holds writes back; by default writethrough.",
-        choices=("writethrough", "writeback"),
-        default=None,
+    journal_device: str | None = fields.since("1.10.0", fields.device("A journal for raid4, 5 and 6.", default=None))
+    journal_mode: str | None = fields.since(
+        "1.11.1",
+        fields.word(
+            "Whether the journal holds writes back; by default writethrough.",
+            choices=("writethrough", "writeback"),
+            default=None,
+        ),
     )
 
     @classmethod
     def _read(cls, words: Words) -> Self:
         raid_type = words.word("raid_type").lower()
-        count, left = words.number("number of parameters"), words.left
+        count, left = words.number("number of parameters", bits=32), words.left
         found: dict[str, Any] = {"chunk_sectors": words.signed("chunk_sectors")}
         while words.left and not words.peek().isdecimal():
             _read_parameter(words, found)
         found |= _surplus(words, raid_type, found, count - (left - words.left))
-        devices = words.each(words.number("number of devices"), "device", RaidDevice.read)
+        devices = words.each(words.number("number of devices", bits=32), "device", RaidDevice.read)
         words.rest("ignored")  # as the kernel does
         return cls(raid_type, devices, **found)
 

@@ -36,6 +36,7 @@ class SnapshotArguments(Arguments):
     """ORIGIN COW P|PO|N CHUNK [#FEATURES FEATURE...]"""
 
     target: ClassVar[str] = "snapshot"
+    about: ClassVar[str] = "a device as it once was: chunks that have changed since are on another device"
 
     origin: str = fields.device("The device that the snapshot is of.")
     cow: str = fields.device("Where the chunks that have changed are kept.")
@@ -50,8 +51,10 @@ class SnapshotArguments(Arguments):
         maximum=MAX_CHUNK_SECTORS,
         default=0,
     )
-    discard_zeroes_cow: bool = fields.flag("A discard of a whole chunk makes it read as zeros.")
-    discard_passdown_origin: bool = fields.flag("Discards go to the origin's device too; needs discard_zeroes_cow.")
+    discard_zeroes_cow: bool = fields.since("1.16.0", fields.flag("A discard of a whole chunk makes it read as zeros."))
+    discard_passdown_origin: bool = fields.since(
+        "1.16.0", fields.flag("Discards go to the origin's device too; needs discard_zeroes_cow.")
+    )
 
     @classmethod
     def _read(cls, words: Words) -> Self:
@@ -86,12 +89,18 @@ class SnapshotMergeArguments(SnapshotArguments):
     """ORIGIN COW P|PO CHUNK [#FEATURES FEATURE...]"""
 
     target: ClassVar[str] = "snapshot-merge"
+    about: ClassVar[str] = "a snapshot that is put back into its origin: chunks go there one after the other"
 
     origin: str = fields.device("The device that the snapshot is merged into.")
     cow: str = fields.device("The snapshot's chunks that have changed.")
     # A snapshot-merge of kind N makes Linux 6.1 jump to address 0 when it is resumed.
     persistent: str = fields.word(
         "The kind of snapshot: P, or PO where its status may be Overflow.", choices=("P", "PO"), default="P"
+    )
+    # This target has versions of its own.
+    discard_zeroes_cow: bool = fields.since("1.5.0", fields.flag("A discard of a whole chunk makes it read as zeros."))
+    discard_passdown_origin: bool = fields.since(
+        "1.5.0", fields.flag("Discards go to the origin's device too; needs discard_zeroes_cow.")
     )
 
 
@@ -100,6 +109,7 @@ class SnapshotOriginArguments(Arguments):
     """ORIGIN"""
 
     target: ClassVar[str] = "snapshot-origin"
+    about: ClassVar[str] = "a device that has snapshots: what is overwritten is copied to them first"
 
     origin: str = fields.device("The device whose old contents go to its snapshots when it is written to.")
 

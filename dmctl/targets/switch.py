@@ -31,11 +31,13 @@ class SwitchArguments(Arguments):
 
     @classmethod
     def _read(cls, words: Words) -> Self:
-        count, region = words.number("number of paths"), words.number("region_sectors")
-        options = words.number("number of options")
+        count, region = words.number("number of paths", bits=32), words.number("region_sectors", bits=32)
+        options = words.number("number of options", bits=32)
         if options:
             words.fail(f"the number of options must be 0, as no kernel knows one, not {options}")
-        return cls(region, words.each(count, "path", Leg.read))
+        return cls(
+            region, words.each(count, "path", lambda words: Leg(words.word("device"), words.plus("offset_sectors")))
+        )
 
     def to_params(self) -> str:
         return " ".join([str(len(self.paths)), str(self.region_sectors), "0", *map(Leg.to_params, self.paths)])

@@ -32,7 +32,7 @@ class ThinArguments(Arguments):
     def _read(cls, words: Words) -> Self:
         if words.left == 1 and words.peek() in ("Fail", "-"):
             words.fail("the pool has failed, so that the kernel does not tell the arguments")
-        pool, device_id = words.word("pool"), blocks.plus_number(words, "device_id")
+        pool, device_id = words.word("pool"), words.plus("device_id")
         return cls(pool, device_id, words.word("external_origin") if words.left else None)
 
     def to_params(self) -> str:

@@ -46,7 +46,7 @@ class ThinPoolArguments(Arguments):
     @classmethod
     def _read(cls, words: Words) -> Self:
         metadata, data = words.word("metadata"), words.word("data")
-        block, low_water = (blocks.plus_number(words, name) for name in ("block_sectors", "low_water_blocks"))
+        block, low_water = (words.plus(name) for name in ("block_sectors", "low_water_blocks"))
         found = blocks.flags(words.group("features"), FLAGS) if words.left else {}
         words.rest("ignored")  # as the kernel does
         return cls(metadata, data, block, low_water, **found)

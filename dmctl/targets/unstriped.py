@@ -30,7 +30,7 @@ class UnstripedArguments(Arguments):
 
     @classmethod
     def _read(cls, words: Words) -> Self:
-        stripes, chunk = _unsigned(words, "stripes"), words.number("chunk_sectors")
+        stripes, chunk = _unsigned(words, "stripes"), words.plus("chunk_sectors")
         stripe = _unsigned(words, "stripe")
         return cls(stripes, chunk, stripe, words.word("device"), words.number("offset_sectors"))
 
@@ -46,8 +46,8 @@ def _unsigned(words: Words, name: str) -> int:
     """A number that the kernel reads as %u and prints as %d."""
     text = words.word(name)
     if not text.startswith("-"):
-        return words.number_of(name, text)
-    return 2**32 - words.number_of(name, text[1:])
+        return words.plus_of(name, text)
+    return 2**32 - words.plus_of(name, text[1:])
 
 
 @dataclass(frozen=True, slots=True)

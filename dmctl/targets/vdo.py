@@ -61,7 +61,7 @@ class VdoArguments(Arguments):
     device: str = fields.device("The device that holds data and metadata.")
     # None: the whole device, in a line of the oldest form only.
     physical_blocks: int | None = fields.number(
-        "The size of the vdo volume on the device; a block has 4096 bytes.", unit="blocks"
+        "The size of the vdo volume on the device; a block has 4096 bytes.", option="physical-size", unit="blocks"
     )
     min_io_bytes: int = fields.number(
         "The logical block size, 512 or 4096.", unit="bytes", minimum=512, maximum=4096, default=4096
@@ -131,11 +131,11 @@ class VdoArguments(Arguments):
             words.fail(f"version must be at most {max(_IGNORED)}, not {version}")
         whole = words.left
         device = words.word("device")
-        blocks = words.number("physical_blocks") if version else None
+        blocks = words.plus("physical_blocks") if version else None
         min_io = words.number("min_io_bytes")
         before, after = _IGNORED[version]
         _ignore(words, before)
-        cache, era = words.number("block_map_cache_blocks"), words.number("block_map_era")
+        cache, era = words.plus("block_map_cache_blocks"), words.plus("block_map_era")
         _ignore(words, after)
         if version in (0, 1):
             if words.left != 1:
@@ -191,11 +191,11 @@ def _options(words: Words, found: Iterable[tuple[str, str]]) -> dict[str, Any]:
     others: list[Option] = []
     for name, value in found:
         if name not in _OPTIONS:
-            others.append(Option(name, words.number_of(name, value)))
+            others.append(Option(name, words.plus_of(name, value)))
         elif name in ("deduplication", "compression"):
             options[name] = value
         else:
-            options[_OPTIONS[name]] = words.number_of(name, value)
+            options[_OPTIONS[name]] = words.plus_of(name, value)
     return options | {"others": tuple(others)}
 
 

@@ -42,42 +42,70 @@ class VerityArguments(Arguments):
     hash_block_bytes: int = fields.number(
         "The block that holds hashes.", unit="bytes", minimum=SECTOR_BYTES, maximum=INT_MAX
     )
-    data_blocks: int = fields.number("How many data blocks there are.", unit="blocks")
+    data_blocks: int = fields.number("How many data blocks there are.", option="data-size", unit="blocks")
     hash_start_blocks: int = fields.number("Where the tree begins on its device, in hash blocks.", unit="blocks")
     algorithm: str = fields.word("The hash, as in sha256.")
     root_digest: str = fields.word("The hash of the tree's root in hexadecimal digits.")
     salt: str | None = fields.word(
         "What is hashed with each block, in hexadecimal digits; by default nothing.", default=None
     )
-    on_corruption: str | None = fields.word(
-        "What a wrong block does: ignore, only a message; restart or panic the machine. By default a read fails.",
-        choices=("ignore", "restart", "panic"),
-        default=None,
+    on_corruption: str | None = fields.since(
+        "1.2.0",
+        fields.word(
+            "What a wrong block does: ignore, a message only; restart the machine; "
+            "panic (since target version 1.7.0). By default a read fails.",
+            choices=("ignore", "restart", "panic"),
+            default=None,
+        ),
     )
-    on_error: str | None = fields.word(
-        "What a read error below does: restart or panic the machine. By default the read fails.",
-        choices=("restart", "panic"),
-        default=None,
+    on_error: str | None = fields.since(
+        "1.10.0",
+        fields.word(
+            "What a read error below does: restart or panic the machine. By default the read fails.",
+            choices=("restart", "panic"),
+            default=None,
+        ),
+        told=False,
     )
-    ignore_zero_blocks: bool = fields.flag("Blocks whose hash is that of zeros are not read, and are zeros.")
-    check_at_most_once: bool = fields.flag("A block is checked only when it is read for the first time.")
-    try_verify_in_tasklet: bool = fields.flag("A block is checked at once where its hashes are in memory.")
-    fec_device: str | None = fields.device("The device that holds data to correct errors with.", default=None)
-    fec_blocks: int | None = fields.number(
-        "How many blocks it covers, hashes too, in data blocks.", unit="blocks", default=None
+    ignore_zero_blocks: bool = fields.since(
+        "1.3.0", fields.flag("Blocks whose hash is that of zeros are not read, and are zeros.")
     )
-    fec_start_blocks: int | None = fields.number(
-        "Where it begins on its device, in data blocks.", unit="blocks", default=None
+    check_at_most_once: bool = fields.since(
+        "1.4.0", fields.flag("A block is checked only when it is read for the first time.")
     )
-    fec_roots: int | None = fields.number("How many of 255 bytes it is.", minimum=2, maximum=24, default=None)
-    root_hash_sig_key_desc: str | None = fields.word(
-        "The description of the key, in the caller's keyring, that is a signature of the root digest.", default=None
+    try_verify_in_tasklet: bool = fields.since(
+        "1.9.0", fields.flag("A block is checked at once where its hashes are in memory.")
+    )
+    fec_device: str | None = fields.since(
+        "1.3.0", fields.device("The device that holds data to correct errors with.", default=None), told=False
+    )
+    fec_blocks: int | None = fields.since(
+        "1.3.0",
+        fields.number(
+            "How many blocks it covers, hashes too, in data blocks.", option="fec-size", unit="blocks", default=None
+        ),
+        told=False,
+    )
+    fec_start_blocks: int | None = fields.since(
+        "1.3.0",
+        fields.number("Where it begins on its device, in data blocks.", unit="blocks", default=None),
+        told=False,
+    )
+    fec_roots: int | None = fields.since(
+        "1.3.0", fields.number("How many of 255 bytes it is.", minimum=2, maximum=24, default=None), told=False
+    )
+    root_hash_sig_key_desc: str | None = fields.since(
+        "1.5.0",
+        fields.word(
+            "The description of the key, in the caller's keyring, that is a signature of the root digest.", default=None
+        ),
+        told=False,
     )
 
     @classmethod
     def _read(cls, words: Words) -> Self:
-        version, data, hashes = words.number("version"), words.word("data_device"), words.word("hash_device")
-        data_block, hash_block = words.number("data_block_bytes"), words.number("hash_block_bytes")
+        version, data, hashes = words.number("version", bits=32), words.word("data_device"), words.word("hash_device")
+        data_block, hash_block = words.number("data_block_bytes", bits=32), words.number("hash_block_bytes", bits=32)
         data_blocks, hash_start = words.number("data_blocks"), words.number("hash_start_blocks")
         algorithm, root, salt = words.word("algorithm"), words.word("root_digest"), words.word("salt")
         features = words.group("features") if words.left else None
@@ -124,7 +152,7 @@ def _feature(words: Words) -> tuple[str, Any]:
     if feature in _NUMBERS:
         name = "fec_start_blocks" if feature == "fec_start" else feature
         words.named(name)
-        return name, words.number(name)
+        return name, words.number(name, bits=8 if name == "fec_roots" else 64)
     name = {"use_fec_from_device": "fec_device"}.get(feature, feature)
     if name not in ("fec_device", "root_hash_sig_key_desc"):
         words.fail(f"feature {text!r} is not known")

@@ -99,23 +99,29 @@ class Words:
         """Say that so many characters at the end of the word read last are a key."""
         self.notes[-1] = dataclasses.replace(self.notes[-1], secret_chars=secret_chars)
 
-    def number(self, name: str, *, base: int = 10) -> int:
-        """The next word as a number without a sign, below 2**64."""
-        return self.number_of(name, self.word(name), base=base)
+    def number(self, name: str, *, base: int = 10, bits: int = 64) -> int:
+        """The next word as a number without a sign: as the kernel's sscanf() reads one, which takes of a number that is
+        too large its lowest bits. In a status it must be below 2**64."""
+        return self.number_of(name, self.word(name), base=base, bits=bits)
+
+    def plus(self, name: str) -> int:
+        """The next word as the kernel's kstrtoull() and its like read a number: a plus may lead, and none is cut."""
+        return self.plus_of(name, self.word(name))
 
     def signed(self, name: str) -> int:
         """The next word as a number that may have a sign, as the kernel's kstrtoint() reads one."""
         text = self.word(name)
-        number = self.number_of(name, text[1:] if text[0] in "+-" else text)
-        return -number if text[0] == "-" else number
+        return -self._uncut(name, text, text[1:]) if text[0] == "-" else self.plus_of(name, text)
 
-    def number_of(self, name: str, text: str, *, base: int = 10) -> int:
+    def number_of(self, name: str, text: str, *, base: int = 10, bits: int = 64) -> int:
         """number() of a word already read, or of a part of it."""
         if base == 10 and text and _DIGITS.issuperset(text):
-            digits = text.lstrip("0") or "0"
-            if len(digits) <= _MAX_DIGITS and int(digits) < 2**64:
-                return int(digits)
-            self.fail(f"{name} must be below 2**64, not {self.show(text)}")
+            if self._error is StatusError:
+                return self._uncut(name, text, text)
+            value = 0
+            for digit in text:  # int() refuses thousands of digits
+                value = (value * 10 + int(digit)) % 2**bits
+            return value
         if base == 16 and text.removeprefix("0x").isalnum() and len(text) <= 18:
             try:
                 return int(text, 16)
@@ -123,10 +129,22 @@ class Words:
                 pass
         self.fail(f"{name} must be a number, not {self.show(text)}")
 
-    def number_or_dash(self, name: str) -> int | None:
+    def plus_of(self, name: str, text: str) -> int:
+        """plus() of a word already read, or of a part of it."""
+        return self._uncut(name, text, text.removeprefix("+"))
+
+    def _uncut(self, name: str, text: str, digits: str) -> int:
+        if not (digits and _DIGITS.issuperset(digits)):
+            self.fail(f"{name} must be a number, not {self.show(text)}")
+        digits = digits.lstrip("0") or "0"
+        if len(digits) > _MAX_DIGITS or int(digits) >= 2**64:
+            self.fail(f"{name} must be below 2**64, not {self.show(text)}")
+        return int(digits)
+
+    def number_or_dash(self, name: str, *, bits: int = 64) -> int | None:
         """The next word as a number, None for a "-"."""
         text = self.word(name)
-        return None if text == "-" else self.number_of(name, text)
+        return None if text == "-" else self.number_of(name, text, bits=bits)
 
     def pair(self, names: tuple[str, str], separator: str = "/") -> tuple[int, int]:
         """The next word as two numbers, such as used/total."""
@@ -138,7 +156,7 @@ class Words:
 
     def group(self, what: str) -> Words:
         """A count and that many words, as a cursor of their own that notes into this one."""
-        count = self.number(f"number of {what}")
+        count = self.number(f"number of {what}", bits=32)
         if count > self.left:
             announced = "more" if self._secret else f"{count}"
             self.fail(f"{announced} {what} are announced, but {self.left} words follow")

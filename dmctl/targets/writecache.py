@@ -60,6 +60,7 @@ class WritecacheArguments(Arguments):
     )
     autocommit_blocks: int | None = fields.number(
         "So many blocks written without a flush are committed (default 65536, for persistent memory 64).",
+        option="autocommit-size",
         unit="blocks",
         maximum=U32_MAX,
         default=None,
@@ -70,31 +71,37 @@ class WritecacheArguments(Arguments):
         maximum=3600000,
         default=None,
     )
-    max_age_ms: int | None = fields.number(
-        "A block is written back when it is so old (default: never for that).",
-        unit="ms",
-        maximum=86400000,
-        default=None,
+    max_age_ms: int | None = fields.since(
+        "1.2.0",
+        fields.number(
+            "A block is written back when it is so old (default: never for that).",
+            unit="ms",
+            maximum=86400000,
+            default=None,
+        ),
     )
-    cleaner: bool = fields.flag("Writes go around the cache, and what is in it is written back.")
+    cleaner: bool = fields.since("1.2.0", fields.flag("Writes go around the cache, and what is in it is written back."))
     fua: str | None = fields.word(
         "Whether writing back from persistent memory is with FUA (on, the default) or flushes afterwards (off).",
         choices=("on", "off"),
         default=None,
     )
-    metadata_only: bool = fields.flag("Only metadata of file systems are cached.")
-    pause_writeback_ms: int | None = fields.number(
-        "For so long after the origin was last used nothing is written back (default 3000).",
-        unit="ms",
-        maximum=60000,
-        default=None,
+    metadata_only: bool = fields.since("1.5.0", fields.flag("Only metadata of file systems are cached."))
+    pause_writeback_ms: int | None = fields.since(
+        "1.5.0",
+        fields.number(
+            "For so long after the origin was last used nothing is written back (default 3000).",
+            unit="ms",
+            maximum=60000,
+            default=None,
+        ),
     )
 
     @classmethod
     def _read(cls, words: Words) -> Self:
         kind = words.word("kind").lower()
         origin, cache = words.word("origin"), words.word("cache")
-        block = words.number("block_bytes")
+        block = words.number("block_bytes", bits=32)
         found = _read_options(words)
         words.rest("ignored")  # as the kernel does
         return cls(kind, origin, cache, block, **found)
@@ -119,7 +126,7 @@ class WritecacheArguments(Arguments):
 
 
 def _read_options(words: Words) -> dict[str, Any]:
-    count = words.number("number of options")
+    count = words.number("number of options", bits=32)
     if count > words.left:
         words.fail(f"{count} options are announced, but {words.left} words follow")
     beyond = words.left - count
@@ -129,7 +136,7 @@ def _read_options(words: Words) -> dict[str, Any]:
     while words.left > beyond:
         option = words.word("option").lower()
         if option in NUMBERS:
-            found[NUMBERS[option]] = words.number(NUMBERS[option])
+            found[NUMBERS[option]] = words.number(NUMBERS[option], bits=64 if option == "start_sector" else 32)
         elif option in FLAGS:
             words.named(option)
             found[option] = True

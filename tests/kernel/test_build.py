@@ -52,7 +52,7 @@ PLAIN = {
     "merge": ("snapshot-merge {l} {m} --chunk 8K", DISK_SECTORS),
 }
 BLOCKS = {
-    "pool": ("thin-pool {a} {b} 64K --low-water-blocks 8", DISK_SECTORS),
+    "pool": ("thin-pool {a} {b} 64K --low-water 8", DISK_SECTORS),
     "thin": ("thin {pool} 5 --size 1G", 2 * MIB),
     "cache": ("cache {c} {d} {e} 32K", DISK_SECTORS),
     "era": ("era {f} {g} 4K", DISK_SECTORS),

@@ -20,7 +20,7 @@ KEY = "00112233445566778899aabbccddeeff"
 # No udev, which would read from hundreds of devices, some of them slow on purpose: libdevmapper makes the nodes.
 ENV = {"DM_DISABLE_UDEV": "1"}
 # Targets that load only with their algorithms.
-MODULES = ("dm-crypt", "aes", "cbc", "ecb", "dm-verity", "sha256_generic", "dm-integrity", "crc32c")
+MODULES = ("dm-crypt", "aes", "cbc", "ecb", "dm-verity", "sha256_generic", "dm-integrity", "crc32c", "hmac")
 
 # {a} {b} {c}: 16 MiB; {k} {m}: 16 MiB with blocks of 4 KiB and 2 KiB; {s}: 1 MiB.
 VALID = r"""
@@ -80,6 +80,7 @@ VALID = r"""
 0 2048 era {c} {a} 8
 0 2048 era {c} {a} 24
 0 65536 era {c} {a} 128
+0 2048 era {c} {a} 4294967304
 0 2048 clone {c} {b} {a} 8
 0 2048 clone {c} {b} {s} 8 1 no_hydration 2 hydration_threshold 1
 0 2048 crypt aes-cbc-plain64 {key} 0 {a} 0
@@ -89,6 +90,8 @@ VALID = r"""
 0 8 integrity {a} 0 - J 1 internal_hash:crc32c
 0 8 integrity {a} 0 4 J 2 block_size:4096 internal_hash:crc32c
 0 8 integrity {a} 0 32 D 0
+0 8 integrity {a} 0 - J 1 internal_hash:hmac(sha256):0a1B
+0 8 integrity {a} 0 - J 1 internal_hash:hmac(sha256):
 0 8 zero\n8 8 linear {a} 0
 0 4 linear {a} 0\n4 4 linear {b} 4\n8 8 linear {k} 0
 0 2 zero\n2 4 linear {m} 0\n6 2 zero\n8 8 linear {k} 0
@@ -221,6 +224,7 @@ REFUSED = r"""
 0 60 writecache s {a} {b} 4096 0
 0 64 era {a} {b} 12
 0 64 era {a} {b} 4
+0 64 era {a} {b} +8
 0 64 era {a} {b}
 0 64 clone {a} {b} {c} 24
 0 64 clone {a} {b} {c} 4
@@ -242,6 +246,8 @@ REFUSED = r"""
 0 64 crypt aes-cbc-plain64 {key} 0 {a} 0 1 sector_size:x
 0 65536 crypt aes-cbc-plain64 {key} 0 {a} 0
 0 8 integrity {a} 0 - J 0
+0 8 integrity {a} 0 - J 1 internal_hash:hmac(sha256):0a1
+0 8 integrity {a} 0 - J 1 internal_hash:hmac(sha256):0g
 0 8 integrity {a} 0 0 J 0
 0 8 integrity {a} 0 4 X 0
 0 8 integrity {a} 0 4 J

@@ -143,6 +143,33 @@ def test_resize(terminal, devices):
     assert shown.wait() == 0
 
 
+def test_scroll(terminal, devices):
+    """Four lines are above the devices: there is room for one of them, and for a line about the others."""
+    a, b, c = devices
+    shown = terminal("60", lines=6)
+    steps = (
+        (b"", a, 0),
+        (b"j", b, 1),
+        (b"\x1b[B", c, 2),
+        (b"j", c, 2),  # no further than the last
+        (b"k", b, 1),
+        (b"\x1b[A", a, 0),
+        (b"\x1b[6~", b, 1),  # PageDown: as much as there is room for
+        (b"\x1b[5~", a, 0),
+        (b"\x1bOF", c, 2),  # End, as a terminal sends it in its application mode
+        (b"\x1b[H", a, 0),
+        (b"N", c, 0),
+    )
+    for keys, first, above in steps:
+        shown.press(keys)
+        page = shown.page(f"2 more lines: {above} above, {2 - above} below".encode())
+        assert len(page) == 6 and names_of(page[:5]) == [first], keys
+    shown.resize(100, 7)  # now there is room for all
+    assert names_of(shown.page(devices[2].encode())) == devices[::-1]
+    shown.press(b"jq")
+    assert shown.wait() == 0
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT, signal.SIGQUIT])
 def test_signals(terminal, number):
     shown = terminal("60")

@@ -30,7 +30,7 @@ LINES = {
         "cache 8:0 8:16 8:32 512 3 passthrough metadata2 no_discard_passdown"
         " mq 6 migration_threshold 2048 random_threshold 4 sequential_threshold 8"
     ),
-    "clone 8:0 8:16 8:32 4K --no-hydration --hydration-threshold-regions 4 --hydration-batch-size-regions 5": (
+    "clone 8:0 8:16 8:32 4K --no-hydration --hydration-threshold 4 --hydration-batch-size 5": (
         "clone 8:0 8:16 8:32 8 1 no_hydration 4 hydration_threshold 4 hydration_batch_size 5"
     ),
     f"crypt aes-xts-plain64 {KEY} 8:0 --iv-offset 2M --offset 8 --allow-discards "
@@ -69,9 +69,9 @@ LINES = {
     "striped 64K 8:0 8:16,1M": "striped 2 128 8:0 0 8:16 2048",
     "switch 64K 8:0 8:16,1M": "switch 2 128 0 8:0 0 8:16 2048",
     "thin 8:0 7 --external-origin 8:16": "thin 8:0 7 8:16",
-    "thin-pool 8:0 8:16 64K --low-water-blocks 8 --skip-block-zeroing": "thin-pool 8:0 8:16 128 8 1 skip_block_zeroing",
+    "thin-pool 8:0 8:16 64K --low-water 8 --skip-block-zeroing": "thin-pool 8:0 8:16 128 8 1 skip_block_zeroing",
     "unstriped 4 128K 3 8:0 --offset 1M": "unstriped 4 256 3 8:0 2048",
-    "vdo 8:0 262144 --min-io 512b --max-discard-blocks 8 --compression on --others new,1": (
+    "vdo 8:0 262144 --min-io 512b --max-discard 8 --compression on --others new,1": (
         "vdo V4 8:0 262144 512 32768 16380 maxDiscard 8 compression on new 1"
     ),
     f"verity 1 8:0 8:16 4K 4K 256 1 sha256 {KEY * 2} --salt {KEY} --on-corruption restart": (
@@ -247,7 +247,7 @@ WRONG = {
     "thin-pool|8:0|8:1|64K|--size|8|--then|zero|--size|8": "line 1, thin-pool: A thin-pool line must be the table's",
     "striped|3s|8:0|8:1|--size|8": "striped: ",
     "integrity|8:0|0|X|--size|8": "integrity: MODE must be one of J, B, D, R, I, not what is given.",
-    "integrity|8:0|0|J|--size|8|--journal-watermark|5": "did you mean --journal-watermark-percent?",
+    "integrity|8:0|0|J|--size|8|--journal-watermarks|5": "did you mean --journal-watermark?",
     "integrity|8:0|0|J|--size|8|--journal-mac-key|00": "integrity: --journal-mac-key needs --journal-mac.",
 }
 

@@ -371,3 +371,33 @@ def test_import_is_cheap() -> None:
     root = Path(__file__).parents[2]
     run = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True)
     assert run.stdout.split() == []
+
+
+def test_no_mistake_in_a_concise_format_shows_a_key() -> None:
+    """A key that a mistake has put anywhere: in whatever field, cut or broken in two."""
+    keys = ["0123456789abcdeffedcba9876543210", "a1b2c3d4e5f60718", "99887766554433221100ffeeddccbbaa"]
+    parts = {key[at : at + 8] for key in keys for at in range(len(key) - 7)}
+    whole = (
+        f"a,,,rw,0 8 crypt aes-cbc-plain64 {keys[0]} 0 /dev/a 0;"
+        f"b,,,,0 8 integrity /dev/b 0 - J 2 internal_hash:hmac(sha256):{keys[1]} journal_mac:hmac(x):{keys[2]}"
+    )
+    texts = [
+        f"{whole[:at]}{put}{whole[at + gone :]}"
+        for at in range(len(whole))
+        for put in (",", ";", "\\", "")
+        for gone in (0, 1)
+    ]
+    texts += [f"{text}{end}" for text in texts[::4] for end in (",", "\\")] + [whole[:at] for at in range(len(whole))]
+    raised = 0
+    for text in texts:
+        try:
+            list(parse_concise(text))
+        except ConciseFormatError as error:
+            raised += 1
+            told = " ".join([str(error), repr(error), *error.messages, *map(str, error.fields), *map(str, error.args)])
+            assert not [part for part in parts if part in told], (text, told)
+    assert raised > len(texts) // 4
+    # What is no key is told as it is.
+    with pytest.raises(ConciseFormatError) as caught:
+        list(parse_concise("dev,,,0 12345678 linear /dev/a 87654321"))
+    assert caught.value.fields[3] == "0 12345678 linear /dev/a 87654321"

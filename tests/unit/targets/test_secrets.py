@@ -198,3 +198,32 @@ def test_a_key_is_a_field_of_its_own():
     with pytest.raises(ParamsError) as raised:
         IntegrityArguments("8:0", 0, "J", internal_hash="hmac(sha256)", internal_hash_key=f"{KEY} {KEY}")
     assert KEY not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("target", "text"),
+    [
+        # crypt_status() and dm_integrity_status() of Linux 6.12.117 with all there is: allow_discards_keyed hides
+        # allow_discards there, and mode B has no watermark.
+        (
+            "crypt",
+            f"capi:authenc(hmac(sha256),xts(aes))-random {KEY} 8 8:0 16 10 allow_discards same_cpu_crypt high_priority "
+            "submit_from_crypt_cpus no_read_workqueue no_write_workqueue integrity:48:aead sector_size:4096 "
+            "iv_large_sectors integrity_key_size:16",
+        ),
+        (
+            "integrity",
+            "8:0 0 32 J 16 meta_device:8:16 block_size:4096 recalculate reset_recalculate allow_discards_keyed "
+            "journal_sectors:88 interleave_sectors:32768 buffer_sectors:128 journal_watermark:50 commit_time:10000 "
+            f"fix_padding fix_hmac legacy_recalculate internal_hash:hmac(sha256):{KEY} journal_crypt:ctr(aes):{KEY} "
+            f"journal_mac:hmac(sha256):{KEY}",
+        ),
+        (
+            "integrity",
+            "8:0 0 4 B 7 allow_discards journal_sectors:88 interleave_sectors:32768 buffer_sectors:128 "
+            "sectors_per_bit:512 bitmap_flush_interval:10000 internal_hash:crc32c",
+        ),
+    ],
+)
+def test_order_of_the_kernel(target, text):
+    assert parse_params(target, text).to_params() == text
