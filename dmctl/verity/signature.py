@@ -133,10 +133,10 @@ class Signer:
             self._check_attributes(hashlib.new(digest, data).digest())
             data = self.attributes.der
         if not certificate.has_signed(data, self.value, digest):
-            text = "attributes" if self.attributes is not None else "root hash"
+            what = "this root hash" if self.attributes is None else "its attributes"
             raise SignatureMismatchError(
-                f"The signature is none of this {text} by {certificate.subject or 'the certificate'}: "
-                "what was signed is something else, or the key was another."
+                f"The signature is not one of {what} by the key of {certificate.subject or 'the certificate'}: "
+                "something else was signed, or with another key."
             )
 
     def _check_attributes(self, digest: bytes) -> None:
@@ -191,7 +191,7 @@ class SignedData:
     def _from_element(cls, whole: bytes, signed: asn1.Element) -> SignedData:
         fields = list(signed.children())
         version, digests, inner = _take(fields, 3)
-        digests.expect(asn1.SET, "set of digest algorithms")
+        digest_oids = {_algorithm(one) for one in digests.expect(asn1.SET, "set of digest algorithms").children()}
         inner_type, *content = inner.expect(asn1.SEQUENCE, "content").children()
         if asn1.dotted(inner_type.expect(asn1.OID, "type of the content").value) != _DATA:
             raise NotASignatureError("The signature is of something else than data, which the kernel refuses.")
@@ -204,6 +204,8 @@ class SignedData:
         found = tuple(Signer.from_element(one) for one in signers.expect(asn1.SET, "set of signers").children())
         if not found:
             raise NotASignatureError("This is PKCS #7, but nobody has signed.")
+        if not digest_oids.issuperset(signer.digest_oid for signer in found):
+            raise NotASignatureError("The signature's list of digest algorithms is not that of its signers.")
         count = len(list(certificates.children())) if certificates else 0
         return cls(whole, _small_number(version), count, found)
 
@@ -386,5 +388,8 @@ def _small_number(element: asn1.Element) -> int:
 
 
 def _algorithm(element: asn1.Element) -> str:
-    (oid,) = _take(list(element.expect(asn1.SEQUENCE, "algorithm").children()), 1)
-    return asn1.dotted(oid.expect(asn1.OID, "algorithm").value)
+    """The dotted name of an algorithm; with what it says beside that, it is none of ours."""
+    fields = list(element.expect(asn1.SEQUENCE, "algorithm").children())
+    (oid,) = _take(fields, 1)
+    name = asn1.dotted(oid.expect(asn1.OID, "algorithm").value)
+    return name if not fields or fields == [asn1.Element(asn1.NULL, b"")] else f"{name} with parameters"
