@@ -5,6 +5,7 @@ import functools
 import gc
 import importlib
 from collections.abc import Callable
+from typing import Any
 
 import typer
 from typer.core import TyperCommand
@@ -102,23 +103,28 @@ class _Ended(BaseException):
     """Carries an ending past typer, which would turn it into a text and an exit status of its own."""
 
 
-def _group(commands: dict[str, tuple[Callable[..., None], str]]) -> typer.Typer:
-    """Commands behind one word."""
+def _load(place: str) -> Any:
+    module, _, name = place.partition(":")
+    return getattr(importlib.import_module(f"dmctl.cli.{module}"), name)
+
+
+def _group(commands: dict[str, tuple[str, str]], wanted: str | None) -> typer.Typer:
+    """Commands behind one word. Only the wanted one is imported, or all; of the others the help tells."""
     group = typer.Typer(no_args_is_help=True, rich_markup_mode=None, add_completion=False)
-    for name, (command, summary) in commands.items():
+    for name, (place, summary) in commands.items():
+        command = _load(place) if wanted in (name, None) else lambda: None
         group.command(name, short_help=summary)(_native(command))
     return group
 
 
-def register(name: str) -> None:
-    """Let typer know a native command, which is imported for that."""
+def register(name: str, wanted: str | None = None) -> None:
+    """Let typer know a native command, which is imported for that; of a group, the wanted command or all."""
     place, summary, raw = NATIVE[name]
-    module, _, function = place.partition(":")
-    command = getattr(importlib.import_module(f"dmctl.cli.{module}"), function)
+    command = _load(place)
     if raw:
         _register_native(name, summary, command)
     elif isinstance(command, dict):
-        app.add_typer(_group(command), name=name, help=summary)
+        app.add_typer(_group(command, wanted), name=name, help=summary)
     else:
         app.command(name, short_help=summary)(_native(command))
 
@@ -137,7 +143,7 @@ def run(words: list[str]) -> int:
 
         app.command("targets")(_native(available))
     elif words[0] in NATIVE:
-        register(words[0])
+        register(words[0], next((word for word in words[1:] if not word.startswith("-")), ""))
     try:
         app(args=words, prog_name="dmctl")
     except SystemExit as end:

@@ -9,7 +9,21 @@ NATIVE: dict[str, tuple[str, str, bool]] = {
     "holders": ("holders:show_holders", "Tell who keeps a device busy.", False),
     "explain": ("explain:explain", "Tell what each word of a table and of a status means.", False),
     "build": ("build:build", "Print a table line, or make a device, from arguments with names and units.", True),
-    "verity": ("verity:COMMANDS", "Make hash trees, and compare them with their data.", False),
+    "verity": ("native:VERITY", "Hash trees: make, verify, repair, sign and open them.", False),
     "check": ("check:check", "Look for mistakes in a table before the kernel is asked.", False),
     "install-links": ("links:install_links", "Make links to dmctl by dmsetup's names.", False),
+}
+
+# Likewise, of the commands behind "verity".
+VERITY: dict[str, tuple[str, str]] = {
+    "format": ("verity:format_", "Make the hash tree of a device or file, and parity."),
+    "verify": ("verity_verify:verify", "Compare data and hash tree with the root hash."),
+    "repair": ("verity_verify:repair", "Put right with parity what is wrong."),
+    "dump": ("verity:dump", "Print what a hash tree's superblock says."),
+    "open": ("verity_device:open_", "Make a device that verifies what is read."),
+    "status": ("verity_device:status", "Show an open verity device."),
+    "close": ("verity_device:close", "Remove a verity device."),
+    "sign": ("verity_sign:sign", "Sign a root hash for the kernel."),
+    "verify-signature": ("verity_sign:verify_signature", "Check the signature of a root hash."),
+    "gpt": ("verity_sign:gpt", "Print the partition UUIDs that belong to a root hash."),
 }

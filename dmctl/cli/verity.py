@@ -1,18 +1,15 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""dmctl verity: hash trees made, shown and compared with their data."""
+"""dmctl verity format and dump."""
 
 import os
 import sys
-from collections.abc import Callable
 from typing import Annotated
 
 import typer
 
 from dmctl.cli import signals, stream
 from dmctl.cli import verity_options as options
-from dmctl.cli.verity_device import close, open_, status
 from dmctl.cli.verity_progress import Shown
-from dmctl.cli.verity_verify import repair, verify
 from dmctl.errors import DmctlError, UsageError
 from dmctl.verity.existing import read_superblock
 from dmctl.verity.make import Choices, Made, make
@@ -181,15 +178,3 @@ def _write(path: str, text: str) -> None:
             file.write(text)
     except OSError as error:
         raise DmctlError(f"{path} cannot be written: {error.strerror}.", errno=error.errno or 0) from None
-
-
-COMMANDS: dict[str, tuple[Callable[..., None], str]] = {
-    "format": (format_, "Make the hash tree of a device or file, and parity."),
-    "verify": (verify, "Compare data and hash tree with the root hash."),
-    "repair": (repair, "Put right with parity what is wrong."),
-    "open": (open_, "Make a device that verifies what is read."),
-    "status": (status, "Show an open verity device."),
-    "close": (close, "Remove a verity device."),
-    "dump": (dump, "Print what a hash tree's superblock says."),
-}
-"""The commands of the group, and what each does."""
