@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The manual pages: `python -m dmctl.cli.manual FOLDER` writes dmctl.8, dmctl-show.8 and dmctl-build.8.
+"""The manual pages: `python -m dmctl.cli.manual FOLDER` writes dmctl.8 and a page for each group of commands.
 
 Commands and options come from the command table and from the typer app, targets from their fields, the rest from
 manual_text and manual_native. Not loaded by any command.
@@ -48,10 +48,12 @@ def _page(name: str, commands: list[Native]) -> str:
     parts[-1] = parts[-1].removesuffix(".Pp\n")
     parts.append(".Sh DESCRIPTION\n")
     for command in commands:
-        parts += [f".Ss {command.name}\n", _paragraphs(command), ".Bl -tag -width Ds\n"]
+        parts += [f".Ss {command.name}\n", _paragraphs(command).removesuffix(".Pp\n"), ".Bl -tag -width Ds\n"]
         parts += [*map(_option, command.options), ".El\n"]
     if "build" in native.PAGES[name]:
         parts += [".Sh TARGETS\n", *map(_target, TARGETS), native.SURROUNDINGS, native.BUILD_EXAMPLES]
+    elif name == "dmctl-verity":
+        parts += [native.VERITY_NOTES, native.VERITY_SURROUNDINGS, native.VERITY_EXAMPLES]
     else:
         parts += [native.SURROUNDINGS, native.SHOW_EXAMPLES]
     return "".join(f"{line}\n" for line in _fill("".join([*parts, native.TAIL])))

@@ -1,9 +1,15 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """What the manual pages of the native commands say beside what the typer app and the targets tell, in mdoc(7)."""
 
+from dmctl.cli.native import VERITY
+
 # dmctl(8) has these itself; the others are in pages of their own.
 IN_MAIN = ("check", "install-links")
-PAGES = {"dmctl-show": ("show", "tree", "top", "holders", "explain"), "dmctl-build": ("build",)}
+PAGES = {
+    "dmctl-show": ("show", "tree", "top", "holders", "explain"),
+    "dmctl-build": ("build",),
+    "dmctl-verity": tuple(f"verity {name}" for name in VERITY),
+}
 
 MAIN = r""".Ss Native commands
 These are not in
@@ -19,6 +25,9 @@ look at devices:
 .Cm build
 makes tables and devices from arguments with names and units:
 .Xr dmctl-build 8 .
+.Cm verity
+makes hash trees and opens devices that are verified by them:
+.Xr dmctl-verity 8 .
 .Cm targets Fl -available
 lists also the targets that the kernel could load, and those that it lacks, with the optional arguments that each has in
 its version.
@@ -35,7 +44,11 @@ HEAD = r""".\" SPDX-License-Identifier: LGPL-2.1-or-later
 .Nd @WHAT@
 """
 
-WHAT = {"dmctl-show": "look at device-mapper devices", "dmctl-build": "make device-mapper tables and devices"}
+WHAT = {
+    "dmctl-show": "look at device-mapper devices",
+    "dmctl-build": "make device-mapper tables and devices",
+    "dmctl-verity": "make, verify, repair, sign and open dm-verity hash trees",
+}
 
 # What there is to say of a command beside its help and its options.
 MORE = {
@@ -167,6 +180,49 @@ is given.
 """,
 }
 
+VERITY_NOTES = r""".Sh VERITYSETUP
+Trees, superblocks and parity are those of
+.Xr veritysetup 8 ,
+byte for byte; each opens, verifies and closes what the other has made.
+Commands, options and labels are its, too, with these differences:
+.Bl -bullet
+.It
+Data that are not whole blocks are refused, unless
+.Fl -data-blocks
+says how many to use.
+.It
+A tree whose top does not fit the root hash is not opened.
+.It
+.Cm verify
+tells all that is wrong, not what comes first, and its exit status is 6 then, also where parity could repair it.
+.It
+.Cm close
+refuses a device that is no verity device.
+.El
+.Sh PARITY
+Parity is over the data, the tree and what follows that on its device, so
+.Cm repair
+needs a device or file of hashes as large as it was when parity was made.
+Of 255 blocks that belong together, as many as
+.Fl -fec-roots
+can be put right, wherever they are, for their hashes tell which are wrong; and a block is written only when its hash
+agrees.
+Blocks that cannot be read count as wrong.
+"""
+
+VERITY_EXAMPLES = r""".Sh EXAMPLES
+An image with its tree and parity in files of their own, verified, damaged and repaired:
+.Pp
+.Dl dmctl verity format root.img root.verity --fec-device root.fec --root-hash-file root.hash
+.Dl dmctl verity verify root.img root.verity --root-hash-file root.hash
+.Dl dmctl verity repair root.img root.verity --root-hash-file root.hash --fec-device root.fec
+.Pp
+A device that is verified when it is read:
+.Pp
+.Dl dmctl verity open root.img root root.verity $(cat root.hash)
+.Dl mount -o ro /dev/mapper/root /mnt
+"""
+
 SHOW_EXAMPLES = r""".Sh EXAMPLES
 Pools and snapshots that are nearly full, as names only:
 .Pp
@@ -199,8 +255,28 @@ If set and not empty, nothing is coloured.
 The width of the terminal, in place of what it says itself.
 .El
 .Sh EXIT STATUS
-0 done, 1 failed, 2 wrong usage, 3 no such device, 4 not permitted, 5 busy, 130 interrupted.
+0 done, 1 failed, 2 wrong usage, 3 no such device, 4 not permitted, 5 busy, 6 verification failed, 130 interrupted.
 """
+
+# Behind the variables of all.
+VERITY_SURROUNDINGS = SURROUNDINGS.replace(
+    ".El\n",
+    r""".It Ev DMCTL_HASH
+How digests are computed:
+.Cm avx512 , shani , avx2
+or
+.Cm evp ,
+OpenSSL; without it the fastest that the processor has.
+.It Ev DMCTL_FEC
+How parity is computed:
+.Cm gfni512 , gfni , avx2
+or
+.Cm portable ;
+likewise.
+.El
+""",
+    1,
+)
 
 TAIL = r""".Sh SEE ALSO
 .Xr dmctl 8

@@ -23,7 +23,7 @@ class Native:
 
 
 def natives() -> list[Native]:
-    """All of them, in the order of the table."""
+    """All of them, in the order of the table; of a group, its commands, as in "verity format"."""
     for name in NATIVE:
         app.register(name)
     commands = typer.main.get_command(app.app).commands  # type: ignore[attr-defined]
@@ -31,13 +31,19 @@ def natives() -> list[Native]:
     for name, (_, summary, raw) in NATIVE.items():
         if raw:
             found.append(Native(name, build.OPERANDS, summary, build.TEXT, build.OPTIONS))
-            continue
-        params = commands[name].params
-        usage = " ".join(param.metavar or param.name.upper() for param in params if param.param_type_name == "argument")
-        options = tuple(_option(param) for param in params if param.param_type_name == "option")
-        text = inspect.cleandoc(commands[name].callback.__doc__ or "")
-        found.append(Native(name, usage, summary, text, options))
+        elif hasattr(commands[name], "commands"):
+            for word, command in commands[name].commands.items():
+                found.append(_native(f"{name} {word}", command.short_help, command))
+        else:
+            found.append(_native(name, summary, commands[name]))
     return found
+
+
+def _native(name: str, summary: str, command: object) -> Native:
+    params = command.params  # type: ignore[attr-defined]
+    usage = " ".join(param.metavar or param.name.upper() for param in params if param.param_type_name == "argument")
+    options = tuple(_option(param) for param in params if param.param_type_name == "option")
+    return Native(name, usage, summary, inspect.cleandoc(command.callback.__doc__ or ""), options)  # type: ignore[attr-defined]
 
 
 def _option(param: object) -> Option:
