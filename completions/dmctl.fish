@@ -1,9 +1,16 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # Made by python -m dmctl.cli.completion: change that, not this.
 
-# The names of devices, from sysfs: no process is started.
+# The names of devices, also of those without a table, where dmsetup can tell them; else from sysfs.
 function __dmctl_devices
     set -l names
+    if test -w /dev/mapper/control -a -e /sys/class/misc/device-mapper -a -x /sbin/dmsetup
+        set names (/sbin/dmsetup ls 2>/dev/null | string replace -rf '\t\(.*' '')
+    end
+    if set -q names[1]
+        printf '%s\n' $names
+        return
+    end
     for file in /sys/block/dm-*/dm/name
         read -l name <$file
         and set -a names $name
@@ -14,201 +21,680 @@ function __dmctl_devices
     and printf '%b\n' $plain
 end
 
-# Whether the command is one of these.
-function __dmctl_using
-    set -l words (commandline -opc)
-    for word in $words[2..]
-        if contains -- $word $__dmctl_commands
-            contains -- $word $argv
-            return
-        end
-    end
-    return 1
-end
+set -g __dmctl_of_dmsetup help create remove remove_all suspend resume load clear reload wipe_table rename measure message ls info deps stats status table wait mknodes mangle udevcreatecookie udevreleasecookie udevflags udevcomplete udevcomplete_all udevcookies target-version targets version setgeometry splitname
+set -g __dmctl_commands $__dmctl_of_dmsetup show tree top holders explain build check install-links
 
-# Whether the word before is one of these.
-function __dmctl_after
-    contains -- (commandline -opc)[-1] $argv
+# Words, each with what stands before it in the one that is typed.
+function __dmctl_words
+    printf '%s\n' $argv[1]$argv[2..]
 end
 
 # The last of a list with commas; before a field there may be + or -.
 function __dmctl_list
-    set -l head (commandline -ct | string replace -r '^(--[a-z]+=|-[oOS])' '' | string match -r '^(?:.*,)?[+-]?')
-    printf '%s\n' "$head"$argv
+    set -l before (string match -r '^(?:.*,)?[+-]?' -- $argv[2])
+    printf '%s\n' $argv[1]"$before"$argv[3..]
 end
 
-# What dmsetup has too is told of a command that nobody calls.
-complete -c dmctl -f -w __dmctl_both
-complete -c __dmctl_both -f
-set -g __dmctl_commands help create remove remove_all suspend resume load clear reload wipe_table rename measure message ls info deps stats status table wait mknodes mangle udevcreatecookie udevreleasecookie udevflags udevcomplete udevcomplete_all udevcookies target-version targets version setgeometry splitname show tree top holders explain build check install-links
-complete -c __dmctl_both -n 'not __dmctl_using $__dmctl_commands' -a help -d 'Print the usage of all commands.'
-complete -c __dmctl_both -n 'not __dmctl_using $__dmctl_commands' -a create -d 'Make a device, load its table (from --table, a file or standard input) and resume it.'
-complete -c __dmctl_both -n 'not __dmctl_using $__dmctl_commands' -a remove -d 'Remove devices.'
-complete -c __dmctl_both -n 'not __dmctl_using $__dmctl_commands' -a remove_all -d 'Remove every device that is not in use.'
-complete -c __dmctl_both -n 'not __dmctl_using $__dmctl_commands' -a suspend -d 'Flush and hold back I/O.'
-complete -c __dmctl_both -n 'not __dmctl_using $__dmctl_commands' -a resume -d 'Make a loaded table live and let I/O go on.'
-complete -c __dmctl_both -n 'not __dmctl_using $__dmctl_commands' -a load -d 'Load a table into the inactive slot (from --table, a file or standard input).'
-complete -c __dmctl_both -n 'not __dmctl_using $__dmctl_commands' -a clear -d 'Drop the inactive table.'
-complete -c __dmctl_both -n 'not __dmctl_using $__dmctl_commands' -a reload -d 'The same as load.'
-complete -c __dmctl_both -n 'not __dmctl_using $__dmctl_commands' -a wipe_table -d 'Put an error target of the same size in place of the table.'
-complete -c __dmctl_both -n 'not __dmctl_using $__dmctl_commands' -a rename -d 'Rename a device, or give it its uuid.'
-complete -c __dmctl_both -n 'not __dmctl_using $__dmctl_commands' -a measure -d 'Print what the kernel measures of the tables for IMA.'
-complete -c __dmctl_both -n 'not __dmctl_using $__dmctl_commands' -a message -d 'Send a message to the target at SECTOR.'
-complete -c __dmctl_both -n 'not __dmctl_using $__dmctl_commands' -a ls -d 'List the devices.'
-complete -c __dmctl_both -n 'not __dmctl_using $__dmctl_commands' -a info -d 'Print state, tables, open count, event number and numbers of devices.'
-complete -c __dmctl_both -n 'not __dmctl_using $__dmctl_commands' -a deps -d 'Print the block devices that the tables refer to.'
-complete -c __dmctl_both -n 'not __dmctl_using $__dmctl_commands' -a stats -d 'Make, print and remove regions of I/O statistics, as dmstats does.'
-complete -c __dmctl_both -n 'not __dmctl_using $__dmctl_commands' -a status -d 'Print the targets\' status.'
-complete -c __dmctl_both -n 'not __dmctl_using $__dmctl_commands' -a table -d 'Print the tables, keys hidden.'
-complete -c __dmctl_both -n 'not __dmctl_using $__dmctl_commands' -a wait -d 'Wait until the event counter is no longer EVENT_NR (0).'
-complete -c __dmctl_both -n 'not __dmctl_using $__dmctl_commands' -a mknodes -d 'Make the nodes in /dev/mapper anew.'
-complete -c __dmctl_both -n 'not __dmctl_using $__dmctl_commands' -a mangle -d 'Rename devices whose names udev cannot have.'
-complete -c __dmctl_both -n 'not __dmctl_using $__dmctl_commands' -a udevcreatecookie -d 'Begin a udev transaction and print its cookie.'
-complete -c __dmctl_both -n 'not __dmctl_using $__dmctl_commands' -a udevreleasecookie -d 'Wait for a udev transaction and end it.'
-complete -c __dmctl_both -n 'not __dmctl_using $__dmctl_commands' -a udevflags -d 'Print the flags in a cookie, for udev rules.'
-complete -c __dmctl_both -n 'not __dmctl_using $__dmctl_commands' -a udevcomplete -d 'Say that udev has finished, for udev rules.'
-complete -c __dmctl_both -n 'not __dmctl_using $__dmctl_commands' -a udevcomplete_all -d 'Remove the cookies that were left behind.'
-complete -c __dmctl_both -n 'not __dmctl_using $__dmctl_commands' -a udevcookies -d 'List the cookies there are.'
-complete -c __dmctl_both -n 'not __dmctl_using $__dmctl_commands' -a target-version -d 'Print the version of targets, loading their modules.'
-complete -c __dmctl_both -n 'not __dmctl_using $__dmctl_commands' -a targets -d 'List the targets that are loaded.'
-complete -c __dmctl_both -n 'not __dmctl_using $__dmctl_commands' -a version -d 'Print the versions of library and driver.'
-complete -c __dmctl_both -n 'not __dmctl_using $__dmctl_commands' -a setgeometry -d 'Set the geometry of a device.'
-complete -c __dmctl_both -n 'not __dmctl_using $__dmctl_commands' -a splitname -d 'Split an LVM device name into its parts.'
-complete -c dmctl -n 'not __dmctl_using $__dmctl_commands' -a show -d 'Show devices: size, target, state, what they stand on, how full they are.'
-complete -c dmctl -n 'not __dmctl_using $__dmctl_commands' -a tree -d 'Show what stands on what, from the top to the disks.'
-complete -c dmctl -n 'not __dmctl_using $__dmctl_commands' -a top -d 'Watch I/O rates, latency and requests in flight.'
-complete -c dmctl -n 'not __dmctl_using $__dmctl_commands' -a holders -d 'Tell who keeps a device busy.'
-complete -c dmctl -n 'not __dmctl_using $__dmctl_commands' -a explain -d 'Tell what each word of a table and of a status means.'
-complete -c dmctl -n 'not __dmctl_using $__dmctl_commands' -a build -d 'Print a table line, or make a device, from arguments with names and units.'
-complete -c dmctl -n 'not __dmctl_using $__dmctl_commands' -a check -d 'Look for mistakes in a table before the kernel is asked.'
-complete -c dmctl -n 'not __dmctl_using $__dmctl_commands' -a install-links -d 'Make links to dmctl by dmsetup\'s names.'
-complete -c __dmctl_both -n '__dmctl_using help info' -l columns -s c -s C -d 'print columns instead of text'
-complete -c __dmctl_both -n '__dmctl_using help create remove remove_all suspend resume load clear reload wipe_table rename measure message ls info deps stats status table wait mknodes mangle udevcreatecookie udevreleasecookie udevflags udevcomplete udevcomplete_all udevcookies target-version targets version setgeometry splitname show tree top holders explain build check install-links' -l help -d 'explain the command'
-complete -c dmctl -n '__dmctl_using help create remove remove_all suspend resume load clear reload wipe_table rename measure message ls info deps stats status table wait mknodes mangle udevcreatecookie udevreleasecookie udevflags udevcomplete udevcomplete_all udevcookies target-version targets version setgeometry splitname' -l debug -d 'print the log and the trace of a failure'
-complete -c __dmctl_both -n '__dmctl_using create load reload wipe_table' -l readonly -s r -d 'make the table read-only'
-complete -c __dmctl_both -n '__dmctl_using create remove remove_all suspend resume load clear reload wipe_table rename measure message ls info deps status table wait targets' -l checks -d 'have libdevmapper check the order of requests'
-complete -c __dmctl_both -n '__dmctl_using create table' -l concise -d 'use the one-line format of all devices'
-complete -c __dmctl_both -n '__dmctl_using create' -l gid -s G -x -d 'group of the node that libdevmapper makes'
-complete -c __dmctl_both -n '__dmctl_using create remove remove_all suspend resume load clear reload wipe_table rename measure message info deps status table wait' -l inactive -d 'use the inactive table instead of the live one'
-complete -c __dmctl_both -n '__dmctl_using create remove suspend resume load clear reload rename measure message info deps stats status table wait' -l major -s j -x -d 'major number of the device'
-complete -c __dmctl_both -n '__dmctl_using create remove suspend resume load clear reload rename measure message info deps stats status table wait' -l minor -s m -x -d 'minor number of the device'
-complete -c __dmctl_both -n '__dmctl_using create' -l mode -s M -x -d 'permissions of the node that libdevmapper makes'
-complete -c __dmctl_both -n '__dmctl_using create remove remove_all suspend resume load clear reload wipe_table rename measure message info deps status table wait' -l noopencount -d 'do not ask for the open count'
-complete -c __dmctl_both -n '__dmctl_using create' -l notable -s n -d 'make the device without a table'
-complete -c __dmctl_both -n '__dmctl_using create remove resume wipe_table rename' -l udevcookie -x -d 'make the request part of a udev transaction'
-complete -c __dmctl_both -n '__dmctl_using create remove resume wipe_table rename' -l noudevrules -d 'have udev leave the device alone; the node is made only with --verifyudev'
-complete -c __dmctl_both -n '__dmctl_using create remove resume wipe_table rename' -l noudevsync -d 'do not wait for udev'
-complete -c __dmctl_both -n '__dmctl_using create resume' -l readahead -x -d 'read-ahead: [+]SECTORS, auto or none'
-complete -c __dmctl_both -n '__dmctl_using create load reload' -l table -x -d 'the table itself, lines separated by newlines'
-complete -c __dmctl_both -n '__dmctl_using create' -l uid -s U -x -d 'owner of the node that libdevmapper makes'
-complete -c __dmctl_both -n '__dmctl_using create remove suspend resume load clear reload rename measure message info deps stats status table wait' -l uuid -s u -x -d 'the device\'s uuid'
-complete -c __dmctl_both -n '__dmctl_using create remove resume wipe_table rename' -l verifyudev -d 'have libdevmapper check and mend what udev makes'
-complete -c __dmctl_both -n '__dmctl_using create resume' -l addnodeonresume -d 'make the node when the device is resumed'
-complete -c __dmctl_both -n '__dmctl_using create resume' -l addnodeoncreate -d 'make the node when the device is created'
-complete -c __dmctl_both -n '__dmctl_using remove remove_all' -l deferred -d 'remove the device when its last user closes it'
-complete -c __dmctl_both -n '__dmctl_using remove suspend resume clear wipe_table measure deps status table' -l select -s S -x -d 'only the devices or rows that match'
-complete -c __dmctl_both -n '__dmctl_using remove remove_all wipe_table stats' -l force -s f -d 'put an error target in place of the table first, or do not flush'
-complete -c __dmctl_both -n '__dmctl_using remove' -l retry -d 'try again for some seconds while the device is busy'
-complete -c __dmctl_both -n '__dmctl_using suspend resume wipe_table status table wait' -l noflush -d 'do not flush outstanding I/O, or do not commit metadata for a status'
-complete -c __dmctl_both -n '__dmctl_using suspend resume wipe_table' -l nolockfs -d 'do not freeze the file system on the device'
-complete -c __dmctl_both -n '__dmctl_using rename' -l setuuid -d 'set the uuid instead of the name'
-complete -c __dmctl_both -n '__dmctl_using measure ls status table' -l target -xa 'bow cache clone crypt delay dust ebs era error flakey integrity linear log-writes mirror multipath raid snapshot snapshot-merge snapshot-origin striped switch thin thin-pool unstriped vdo verity writecache zero zoned' -d 'only devices or lines of this target'
-complete -c __dmctl_both -n '__dmctl_using ls status table' -l exec -x -d 'run a command for each device, its node\'s path as last argument'
-complete -c __dmctl_both -n '__dmctl_using ls deps' -l options -s o -x -d 'what to show: fields, or how devices are named'
-complete -c __dmctl_both -n '__dmctl_using ls' -l tree -d 'show the devices as a tree'
-complete -c dmctl -n '__dmctl_using ls info deps status table target-version targets version' -l json -d 'print JSON'
-complete -c __dmctl_both -n '__dmctl_using info stats' -l count -x -d 'repeat a report this often; 0 for ever'
-complete -c __dmctl_both -n '__dmctl_using info stats' -l interval -x -d 'time between two reports'
-complete -c __dmctl_both -n '__dmctl_using info stats splitname' -l nameprefixes -d 'print DM_FIELD=\'value\' pairs'
-complete -c __dmctl_both -n '__dmctl_using info stats splitname' -l noheadings -d 'leave out the line of headings'
-complete -c __dmctl_both -n '__dmctl_using info stats splitname' -l rows -d 'print one line a field'
-complete -c __dmctl_both -n '__dmctl_using info stats splitname' -l separator -x -d 'what stands between two columns'
-complete -c __dmctl_both -n '__dmctl_using info stats splitname' -l unbuffered -d 'print each row of a report when it is known'
-complete -c __dmctl_both -n '__dmctl_using info stats splitname' -l unquoted -d 'leave out the quotes of --nameprefixes'
-complete -c dmctl -n '__dmctl_using info stats splitname' -l headings -x -d 'none, abbrev or full: what stands above columns'
-complete -c __dmctl_both -n '__dmctl_using stats' -l alias -x -d 'name of a group of statistics regions'
-complete -c __dmctl_both -n '__dmctl_using stats' -l alldevices -d 'statistics of every device'
-complete -c __dmctl_both -n '__dmctl_using stats' -l allprograms -d 'statistics regions of every program id'
-complete -c __dmctl_both -n '__dmctl_using stats' -l allregions -d 'every statistics region'
-complete -c __dmctl_both -n '__dmctl_using stats' -l area -d 'show areas'
-complete -c __dmctl_both -n '__dmctl_using stats' -l areas -x -d 'divide a region into this many areas'
-complete -c __dmctl_both -n '__dmctl_using stats' -l areasize -x -d 'divide a region into areas of this size'
-complete -c __dmctl_both -n '__dmctl_using stats' -l bounds -x -d 'upper bounds of a latency histogram'
-complete -c __dmctl_both -n '__dmctl_using stats' -l clear -d 'clear the counters that are printed'
-complete -c __dmctl_both -n '__dmctl_using stats' -l filemap -d 'make a statistics region for each extent of a file'
-complete -c __dmctl_both -n '__dmctl_using stats' -l follow -x -d 'how a file map follows its file: inode or path'
-complete -c __dmctl_both -n '__dmctl_using stats' -l foreground -d 'keep the file map monitor in the foreground'
-complete -c __dmctl_both -n '__dmctl_using stats' -l group -d 'show groups'
-complete -c __dmctl_both -n '__dmctl_using stats' -l groupid -x -d 'a statistics group'
-complete -c __dmctl_both -n '__dmctl_using stats' -l histogram -d 'show latency histograms'
-complete -c __dmctl_both -n '__dmctl_using stats' -l length -x -d 'length of a statistics region'
-complete -c __dmctl_both -n '__dmctl_using stats' -l nogroup -d 'do not group the regions that are made'
-complete -c __dmctl_both -n '__dmctl_using stats' -l nosuffix -d 'print sizes without their unit'
-complete -c __dmctl_both -n '__dmctl_using stats' -l notimesuffix -d 'print times without their unit'
-complete -c __dmctl_both -n '__dmctl_using stats' -l nomonitor -d 'do not start the file map monitor'
-complete -c __dmctl_both -n '__dmctl_using stats' -l precise -d 'count nanoseconds instead of milliseconds'
-complete -c __dmctl_both -n '__dmctl_using stats' -l programid -x -d 'owner of a statistics region'
-complete -c __dmctl_both -n '__dmctl_using stats' -l raw -d 'print counters instead of rates'
-complete -c __dmctl_both -n '__dmctl_using stats' -l region -d 'show regions'
-complete -c __dmctl_both -n '__dmctl_using stats' -l regions -x -d 'a list of statistics regions'
-complete -c __dmctl_both -n '__dmctl_using stats' -l regionid -x -d 'a statistics region'
-complete -c __dmctl_both -n '__dmctl_using stats' -l relative -d 'print histograms in per cent'
-complete -c __dmctl_both -n '__dmctl_using stats' -l segments -d 'one statistics region for each line of the table'
-complete -c __dmctl_both -n '__dmctl_using stats' -l start -x -d 'start of a statistics region'
-complete -c __dmctl_both -n '__dmctl_using stats' -l units -x -d 'units of sizes'
-complete -c __dmctl_both -n '__dmctl_using stats' -l userdata -x -d 'text to keep with a statistics region'
-complete -c __dmctl_both -n '__dmctl_using table' -l showkeys -d 'print the keys of crypt and integrity tables'
-complete -c __dmctl_both -n '__dmctl_using mangle' -l manglename -x -d 'how odd characters in names are written: auto, hex or none'
-complete -c __dmctl_both -n '__dmctl_using udevcomplete_all' -l yes -s y -d 'answer yes to every question'
-complete -c dmctl -n '__dmctl_using targets' -l available -d 'targets that are not loaded too'
-complete -c __dmctl_both -n '__dmctl_using show' -l noheadings -d 'No headings'
-complete -c __dmctl_both -n '__dmctl_using show' -l json -d 'Print JSON'
-complete -c __dmctl_both -n '__dmctl_using show tree top holders explain build check install-links' -l debug -d 'print the log and the trace of a failure'
-complete -c __dmctl_both -n '__dmctl_using tree' -l dot -d 'Print a graph for graphviz'
-complete -c __dmctl_both -n '__dmctl_using tree' -l json -d 'Print JSON'
-complete -c __dmctl_both -n '__dmctl_using top' -l sort -s O -x -d 'name|reads|writes|latency|in-flight|utilisation'
-complete -c __dmctl_both -n '__dmctl_using top' -l reverse -d 'Sort the other way round'
-complete -c __dmctl_both -n '__dmctl_using top' -l device -xa '(__dmctl_devices)' -d 'Only this device; may be repeated'
-complete -c __dmctl_both -n '__dmctl_using top' -l json -d 'Print JSON, an object on a line of its own each time'
-complete -c __dmctl_both -n '__dmctl_using holders' -l json -d 'Print JSON'
-complete -c __dmctl_both -n '__dmctl_using explain' -l table -xa '(__fish_complete_path (commandline -ct))' -d 'A table instead of devices; - for standard input'
-complete -c __dmctl_both -n '__dmctl_using explain' -l showkeys -d 'Show keys, not zeros in their place'
-complete -c __dmctl_both -n '__dmctl_using explain' -l json -d 'Print JSON'
-complete -c __dmctl_both -n '__dmctl_using build' -l create -x -d 'Make a device with the table instead of printing it'
-complete -c __dmctl_both -n '__dmctl_using build' -l uuid -x -d 'The uuid of that device'
-complete -c __dmctl_both -n '__dmctl_using build' -l readonly -d 'Make that device read-only'
-complete -c __dmctl_both -n '__dmctl_using build' -l then -d 'What follows is the next line\'s target and arguments'
-complete -c __dmctl_both -n '__dmctl_using build' -l size -x -d 'The length of a line'
-complete -c __dmctl_both -n '__dmctl_using build' -l json -d 'Print JSON'
-complete -c __dmctl_both -n '__dmctl_using build' -l showkeys -d 'Print keys, not zeros in their place'
-complete -c __dmctl_both -n '__dmctl_using check' -l table -x -d 'The table itself, lines separated by newlines'
-complete -c __dmctl_both -n '__dmctl_using check' -l json -d 'Print JSON'
-complete -c __dmctl_both -n '__dmctl_using info' -l options -s o -x -d 'what to show: fields, or how devices are named' -a '(__dmctl_list name mangled_name unmangled_name uuid mangled_uuid unmangled_uuid read_ahead blkdevname attr tables_loaded suspended readonly devno major minor open segments events device_count devs_used devnos_used blkdevs_used device_ref_count names_using_dev devnos_using_dev subsystem vg_name lv_name lv_layer)'
-complete -c __dmctl_both -n '__dmctl_using info' -l sort -s O -x -d 'name|reads|writes|latency|in-flight|utilisation' -a '(__dmctl_list name mangled_name unmangled_name uuid mangled_uuid unmangled_uuid read_ahead blkdevname attr tables_loaded suspended readonly devno major minor open segments events device_count devs_used devnos_used blkdevs_used device_ref_count names_using_dev devnos_using_dev subsystem vg_name lv_name lv_layer)'
-complete -c __dmctl_both -n '__dmctl_using info' -l select -s S -x -d 'only the devices or rows that match' -a '(__dmctl_list name mangled_name unmangled_name uuid mangled_uuid unmangled_uuid read_ahead blkdevname attr tables_loaded suspended readonly devno major minor open segments events device_count devs_used devnos_used blkdevs_used device_ref_count names_using_dev devnos_using_dev subsystem vg_name lv_name lv_layer)'
-complete -c __dmctl_both -n '__dmctl_using splitname' -l options -s o -x -d 'what to show: fields, or how devices are named' -a '(__dmctl_list subsystem vg_name lv_name lv_layer)'
-complete -c __dmctl_both -n '__dmctl_using splitname' -l sort -s O -x -d 'name|reads|writes|latency|in-flight|utilisation' -a '(__dmctl_list subsystem vg_name lv_name lv_layer)'
-complete -c __dmctl_both -n '__dmctl_using splitname' -l select -s S -x -d 'only the devices or rows that match' -a '(__dmctl_list subsystem vg_name lv_name lv_layer)'
-complete -c __dmctl_both -n '__dmctl_using stats' -l options -s o -x -d 'what to show: fields, or how devices are named' -a '(__dmctl_list subsystem vg_name lv_name lv_layer read_count reads_merged_count read_sector_count read_time write_count writes_merged_count write_sector_count write_time in_progress_count io_ticks queue_ticks read_ticks write_ticks reads_merged_per_sec writes_merged_per_sec reads_per_sec writes_per_sec read_size_per_sec write_size_per_sec avg_request_size queue_size await read_await write_await throughput service_time util hist_count hist_count_bounds hist_count_ranges hist_percent hist_percent_bounds hist_percent_ranges interval_ns interval region_id region_start region_len area_id area_start area_len area_offset area_count group_id program_id user_data precise hist_bins hist_bounds hist_ranges stats_name obj_type)'
-complete -c __dmctl_both -n '__dmctl_using stats' -l sort -s O -x -d 'name|reads|writes|latency|in-flight|utilisation' -a '(__dmctl_list subsystem vg_name lv_name lv_layer read_count reads_merged_count read_sector_count read_time write_count writes_merged_count write_sector_count write_time in_progress_count io_ticks queue_ticks read_ticks write_ticks reads_merged_per_sec writes_merged_per_sec reads_per_sec writes_per_sec read_size_per_sec write_size_per_sec avg_request_size queue_size await read_await write_await throughput service_time util hist_count hist_count_bounds hist_count_ranges hist_percent hist_percent_bounds hist_percent_ranges interval_ns interval region_id region_start region_len area_id area_start area_len area_offset area_count group_id program_id user_data precise hist_bins hist_bounds hist_ranges stats_name obj_type)'
-complete -c __dmctl_both -n '__dmctl_using stats' -l select -s S -x -d 'only the devices or rows that match' -a '(__dmctl_list subsystem vg_name lv_name lv_layer read_count reads_merged_count read_sector_count read_time write_count writes_merged_count write_sector_count write_time in_progress_count io_ticks queue_ticks read_ticks write_ticks reads_merged_per_sec writes_merged_per_sec reads_per_sec writes_per_sec read_size_per_sec write_size_per_sec avg_request_size queue_size await read_await write_await throughput service_time util hist_count hist_count_bounds hist_count_ranges hist_percent hist_percent_bounds hist_percent_ranges interval_ns interval region_id region_start region_len area_id area_start area_len area_offset area_count group_id program_id user_data precise hist_bins hist_bounds hist_ranges stats_name obj_type)'
-complete -c __dmctl_both -n '__dmctl_using show' -l options -s o -x -d 'what to show: fields, or how devices are named' -a '(__dmctl_list name dm_name size target state on used_by mounts above full warnings uuid devno open events segments suspended readonly bow.device bow.block_size_bytes cache.metadata_block_sectors cache.metadata_used_blocks cache.metadata_total_blocks cache.block_sectors cache.cache_used_blocks cache.cache_total_blocks cache.read_hits cache.read_misses cache.write_hits cache.write_misses cache.demotions cache.promotions cache.dirty_blocks cache.mode cache.metadata2 cache.no_discard_passdown cache.migration_threshold_sectors cache.policy cache.policy_options cache.metadata_mode cache.needs_check cache.metadata cache.cache cache.origin clone.metadata_block_sectors clone.metadata_used_blocks clone.metadata_total_blocks clone.region_sectors clone.hydrated_regions clone.total_regions clone.hydrating_regions clone.no_hydration clone.no_discard_passdown clone.hydration_threshold_regions clone.hydration_batch_size_regions clone.mode clone.metadata clone.destination clone.source crypt.cipher crypt.device crypt.iv_offset_sectors crypt.offset_sectors crypt.allow_discards crypt.same_cpu_crypt crypt.high_priority crypt.submit_from_crypt_cpus crypt.no_read_workqueue crypt.no_write_workqueue crypt.integrity crypt.integrity_key_size_bytes crypt.sector_size_bytes crypt.iv_large_sectors delay.reads delay.writes delay.flushes delay.device delay.delay_ms delay.offset_sectors delay.write delay.flush dust.device dust.reads dust.logging dust.block_bytes dust.offset_sectors ebs.device ebs.emulated_sectors ebs.offset_sectors ebs.underlying_sectors era.metadata_block_sectors era.metadata_used_blocks era.metadata_total_blocks era.era era.held_root_block era.metadata era.origin era.block_sectors error.device flakey.device flakey.offset_sectors flakey.up_s flakey.down_s flakey.error_reads flakey.drop_writes flakey.error_writes flakey.corrupt_byte flakey.random_read_corrupt flakey.random_write_corrupt integrity.mismatches integrity.provided_sectors integrity.recalculated_sectors integrity.device integrity.offset_sectors integrity.mode integrity.tag_size_bytes integrity.meta_device integrity.block_size_bytes integrity.recalculate integrity.reset_recalculate integrity.allow_discards integrity.allow_discards_keyed integrity.journal_sectors integrity.interleave_sectors integrity.buffer_sectors integrity.journal_watermark_percent integrity.commit_time_ms integrity.sectors_per_bit integrity.bitmap_flush_interval_ms integrity.fix_padding integrity.fix_hmac integrity.legacy_recalculate integrity.internal_hash integrity.journal_crypt integrity.journal_mac linear.device linear.offset_sectors log-writes.entries log-writes.last_sector log-writes.logging_disabled log-writes.device log-writes.log mirror.devices mirror.in_sync_regions mirror.regions mirror.health mirror.log mirror.log_device mirror.log_health mirror.log_words mirror.mirrors mirror.region_sectors mirror.sync mirror.log_arguments mirror.handle_errors mirror.keep_log multipath.queueing multipath.pg_init_count multipath.feature_words multipath.hw_handler_words multipath.group_number multipath.groups multipath.initial_group multipath.queue_if_no_path multipath.retain_attached_hw_handler multipath.pg_init_retries multipath.pg_init_delay_ms multipath.queue_mode multipath.hw_handler multipath.hw_handler_arguments raid.raid_type raid.device_count raid.health raid.done_sectors raid.total_sectors raid.sync_action raid.mismatches_sectors raid.data_offset_sectors raid.journal_health raid.raid_devices raid.chunk_sectors raid.sync raid.rebuild raid.daemon_sleep_ms raid.min_recovery_rate_kib_s raid.max_recovery_rate_kib_s raid.write_mostly raid.max_write_behind raid.stripe_cache raid.region_sectors raid.raid10_copies raid.raid10_format raid.raid10_use_near_sets raid.delta_disks raid.journal_device raid.journal_mode snapshot.condition snapshot.used_sectors snapshot.total_sectors snapshot.metadata_sectors snapshot.origin snapshot.cow snapshot.persistent snapshot.chunk_sectors snapshot.discard_zeroes_cow snapshot.discard_passdown_origin snapshot-merge.condition snapshot-merge.used_sectors snapshot-merge.total_sectors snapshot-merge.metadata_sectors snapshot-merge.origin snapshot-merge.cow snapshot-merge.persistent snapshot-merge.chunk_sectors snapshot-merge.discard_zeroes_cow snapshot-merge.discard_passdown_origin snapshot-origin.origin striped.devices striped.health striped.chunk_sectors striped.stripes switch.region_sectors switch.paths thin.mapped_sectors thin.highest_sector thin.pool thin.device_id thin.external_origin thin-pool.transaction_id thin-pool.metadata_used_blocks thin-pool.metadata_total_blocks thin-pool.data_used_blocks thin-pool.data_total_blocks thin-pool.held_root_block thin-pool.mode thin-pool.discard thin-pool.no_space thin-pool.needs_check thin-pool.metadata_low_water_blocks thin-pool.metadata thin-pool.data thin-pool.block_sectors thin-pool.low_water_blocks thin-pool.skip_block_zeroing thin-pool.ignore_discard thin-pool.no_discard_passdown thin-pool.read_only thin-pool.error_if_no_space unstriped.stripes unstriped.chunk_sectors unstriped.stripe unstriped.device unstriped.offset_sectors vdo.device vdo.mode vdo.recovery vdo.index vdo.compression vdo.used_blocks vdo.total_blocks vdo.physical_blocks vdo.min_io_bytes vdo.block_map_cache_blocks vdo.block_map_era vdo.ack vdo.bio vdo.bio_rotation vdo.cpu vdo.hash vdo.logical vdo.physical vdo.max_discard_blocks vdo.deduplication vdo.others verity.validity verity.corrected_blocks verity.version verity.data_device verity.hash_device verity.data_block_bytes verity.hash_block_bytes verity.data_blocks verity.hash_start_blocks verity.algorithm verity.root_digest verity.salt verity.on_corruption verity.on_error verity.ignore_zero_blocks verity.check_at_most_once verity.try_verify_in_tasklet verity.fec_device verity.fec_blocks verity.fec_start_blocks verity.fec_roots verity.root_hash_sig_key_desc writecache.error writecache.total_blocks writecache.free_blocks writecache.writeback_blocks writecache.reads writecache.read_hits writecache.writes writecache.write_hits_uncommitted writecache.write_hits_committed writecache.writes_around writecache.writes_allocate writecache.writes_blocked_on_freelist writecache.flushes writecache.discards writecache.kind writecache.origin writecache.cache writecache.block_bytes writecache.start_sectors writecache.high_watermark_percent writecache.low_watermark_percent writecache.writeback_jobs writecache.autocommit_blocks writecache.autocommit_time_ms writecache.max_age_ms writecache.cleaner writecache.fua writecache.metadata_only writecache.pause_writeback_ms zoned.zones zoned.free_cache_zones zoned.cache_zones zoned.drives)'
-complete -c __dmctl_both -n '__dmctl_using show' -l sort -s O -x -d 'name|reads|writes|latency|in-flight|utilisation' -a '(__dmctl_list name dm_name size target state on used_by mounts above full warnings uuid devno open events segments suspended readonly bow.device bow.block_size_bytes cache.metadata_block_sectors cache.metadata_used_blocks cache.metadata_total_blocks cache.block_sectors cache.cache_used_blocks cache.cache_total_blocks cache.read_hits cache.read_misses cache.write_hits cache.write_misses cache.demotions cache.promotions cache.dirty_blocks cache.mode cache.metadata2 cache.no_discard_passdown cache.migration_threshold_sectors cache.policy cache.policy_options cache.metadata_mode cache.needs_check cache.metadata cache.cache cache.origin clone.metadata_block_sectors clone.metadata_used_blocks clone.metadata_total_blocks clone.region_sectors clone.hydrated_regions clone.total_regions clone.hydrating_regions clone.no_hydration clone.no_discard_passdown clone.hydration_threshold_regions clone.hydration_batch_size_regions clone.mode clone.metadata clone.destination clone.source crypt.cipher crypt.device crypt.iv_offset_sectors crypt.offset_sectors crypt.allow_discards crypt.same_cpu_crypt crypt.high_priority crypt.submit_from_crypt_cpus crypt.no_read_workqueue crypt.no_write_workqueue crypt.integrity crypt.integrity_key_size_bytes crypt.sector_size_bytes crypt.iv_large_sectors delay.reads delay.writes delay.flushes delay.device delay.delay_ms delay.offset_sectors delay.write delay.flush dust.device dust.reads dust.logging dust.block_bytes dust.offset_sectors ebs.device ebs.emulated_sectors ebs.offset_sectors ebs.underlying_sectors era.metadata_block_sectors era.metadata_used_blocks era.metadata_total_blocks era.era era.held_root_block era.metadata era.origin era.block_sectors error.device flakey.device flakey.offset_sectors flakey.up_s flakey.down_s flakey.error_reads flakey.drop_writes flakey.error_writes flakey.corrupt_byte flakey.random_read_corrupt flakey.random_write_corrupt integrity.mismatches integrity.provided_sectors integrity.recalculated_sectors integrity.device integrity.offset_sectors integrity.mode integrity.tag_size_bytes integrity.meta_device integrity.block_size_bytes integrity.recalculate integrity.reset_recalculate integrity.allow_discards integrity.allow_discards_keyed integrity.journal_sectors integrity.interleave_sectors integrity.buffer_sectors integrity.journal_watermark_percent integrity.commit_time_ms integrity.sectors_per_bit integrity.bitmap_flush_interval_ms integrity.fix_padding integrity.fix_hmac integrity.legacy_recalculate integrity.internal_hash integrity.journal_crypt integrity.journal_mac linear.device linear.offset_sectors log-writes.entries log-writes.last_sector log-writes.logging_disabled log-writes.device log-writes.log mirror.devices mirror.in_sync_regions mirror.regions mirror.health mirror.log mirror.log_device mirror.log_health mirror.log_words mirror.mirrors mirror.region_sectors mirror.sync mirror.log_arguments mirror.handle_errors mirror.keep_log multipath.queueing multipath.pg_init_count multipath.feature_words multipath.hw_handler_words multipath.group_number multipath.groups multipath.initial_group multipath.queue_if_no_path multipath.retain_attached_hw_handler multipath.pg_init_retries multipath.pg_init_delay_ms multipath.queue_mode multipath.hw_handler multipath.hw_handler_arguments raid.raid_type raid.device_count raid.health raid.done_sectors raid.total_sectors raid.sync_action raid.mismatches_sectors raid.data_offset_sectors raid.journal_health raid.raid_devices raid.chunk_sectors raid.sync raid.rebuild raid.daemon_sleep_ms raid.min_recovery_rate_kib_s raid.max_recovery_rate_kib_s raid.write_mostly raid.max_write_behind raid.stripe_cache raid.region_sectors raid.raid10_copies raid.raid10_format raid.raid10_use_near_sets raid.delta_disks raid.journal_device raid.journal_mode snapshot.condition snapshot.used_sectors snapshot.total_sectors snapshot.metadata_sectors snapshot.origin snapshot.cow snapshot.persistent snapshot.chunk_sectors snapshot.discard_zeroes_cow snapshot.discard_passdown_origin snapshot-merge.condition snapshot-merge.used_sectors snapshot-merge.total_sectors snapshot-merge.metadata_sectors snapshot-merge.origin snapshot-merge.cow snapshot-merge.persistent snapshot-merge.chunk_sectors snapshot-merge.discard_zeroes_cow snapshot-merge.discard_passdown_origin snapshot-origin.origin striped.devices striped.health striped.chunk_sectors striped.stripes switch.region_sectors switch.paths thin.mapped_sectors thin.highest_sector thin.pool thin.device_id thin.external_origin thin-pool.transaction_id thin-pool.metadata_used_blocks thin-pool.metadata_total_blocks thin-pool.data_used_blocks thin-pool.data_total_blocks thin-pool.held_root_block thin-pool.mode thin-pool.discard thin-pool.no_space thin-pool.needs_check thin-pool.metadata_low_water_blocks thin-pool.metadata thin-pool.data thin-pool.block_sectors thin-pool.low_water_blocks thin-pool.skip_block_zeroing thin-pool.ignore_discard thin-pool.no_discard_passdown thin-pool.read_only thin-pool.error_if_no_space unstriped.stripes unstriped.chunk_sectors unstriped.stripe unstriped.device unstriped.offset_sectors vdo.device vdo.mode vdo.recovery vdo.index vdo.compression vdo.used_blocks vdo.total_blocks vdo.physical_blocks vdo.min_io_bytes vdo.block_map_cache_blocks vdo.block_map_era vdo.ack vdo.bio vdo.bio_rotation vdo.cpu vdo.hash vdo.logical vdo.physical vdo.max_discard_blocks vdo.deduplication vdo.others verity.validity verity.corrected_blocks verity.version verity.data_device verity.hash_device verity.data_block_bytes verity.hash_block_bytes verity.data_blocks verity.hash_start_blocks verity.algorithm verity.root_digest verity.salt verity.on_corruption verity.on_error verity.ignore_zero_blocks verity.check_at_most_once verity.try_verify_in_tasklet verity.fec_device verity.fec_blocks verity.fec_start_blocks verity.fec_roots verity.root_hash_sig_key_desc writecache.error writecache.total_blocks writecache.free_blocks writecache.writeback_blocks writecache.reads writecache.read_hits writecache.writes writecache.write_hits_uncommitted writecache.write_hits_committed writecache.writes_around writecache.writes_allocate writecache.writes_blocked_on_freelist writecache.flushes writecache.discards writecache.kind writecache.origin writecache.cache writecache.block_bytes writecache.start_sectors writecache.high_watermark_percent writecache.low_watermark_percent writecache.writeback_jobs writecache.autocommit_blocks writecache.autocommit_time_ms writecache.max_age_ms writecache.cleaner writecache.fua writecache.metadata_only writecache.pause_writeback_ms zoned.zones zoned.free_cache_zones zoned.cache_zones zoned.drives)'
-complete -c __dmctl_both -n '__dmctl_using show' -l select -s S -x -d 'only the devices or rows that match' -a '(__dmctl_list name dm_name size target state on used_by mounts above full warnings uuid devno open events segments suspended readonly bow.device bow.block_size_bytes cache.metadata_block_sectors cache.metadata_used_blocks cache.metadata_total_blocks cache.block_sectors cache.cache_used_blocks cache.cache_total_blocks cache.read_hits cache.read_misses cache.write_hits cache.write_misses cache.demotions cache.promotions cache.dirty_blocks cache.mode cache.metadata2 cache.no_discard_passdown cache.migration_threshold_sectors cache.policy cache.policy_options cache.metadata_mode cache.needs_check cache.metadata cache.cache cache.origin clone.metadata_block_sectors clone.metadata_used_blocks clone.metadata_total_blocks clone.region_sectors clone.hydrated_regions clone.total_regions clone.hydrating_regions clone.no_hydration clone.no_discard_passdown clone.hydration_threshold_regions clone.hydration_batch_size_regions clone.mode clone.metadata clone.destination clone.source crypt.cipher crypt.device crypt.iv_offset_sectors crypt.offset_sectors crypt.allow_discards crypt.same_cpu_crypt crypt.high_priority crypt.submit_from_crypt_cpus crypt.no_read_workqueue crypt.no_write_workqueue crypt.integrity crypt.integrity_key_size_bytes crypt.sector_size_bytes crypt.iv_large_sectors delay.reads delay.writes delay.flushes delay.device delay.delay_ms delay.offset_sectors delay.write delay.flush dust.device dust.reads dust.logging dust.block_bytes dust.offset_sectors ebs.device ebs.emulated_sectors ebs.offset_sectors ebs.underlying_sectors era.metadata_block_sectors era.metadata_used_blocks era.metadata_total_blocks era.era era.held_root_block era.metadata era.origin era.block_sectors error.device flakey.device flakey.offset_sectors flakey.up_s flakey.down_s flakey.error_reads flakey.drop_writes flakey.error_writes flakey.corrupt_byte flakey.random_read_corrupt flakey.random_write_corrupt integrity.mismatches integrity.provided_sectors integrity.recalculated_sectors integrity.device integrity.offset_sectors integrity.mode integrity.tag_size_bytes integrity.meta_device integrity.block_size_bytes integrity.recalculate integrity.reset_recalculate integrity.allow_discards integrity.allow_discards_keyed integrity.journal_sectors integrity.interleave_sectors integrity.buffer_sectors integrity.journal_watermark_percent integrity.commit_time_ms integrity.sectors_per_bit integrity.bitmap_flush_interval_ms integrity.fix_padding integrity.fix_hmac integrity.legacy_recalculate integrity.internal_hash integrity.journal_crypt integrity.journal_mac linear.device linear.offset_sectors log-writes.entries log-writes.last_sector log-writes.logging_disabled log-writes.device log-writes.log mirror.devices mirror.in_sync_regions mirror.regions mirror.health mirror.log mirror.log_device mirror.log_health mirror.log_words mirror.mirrors mirror.region_sectors mirror.sync mirror.log_arguments mirror.handle_errors mirror.keep_log multipath.queueing multipath.pg_init_count multipath.feature_words multipath.hw_handler_words multipath.group_number multipath.groups multipath.initial_group multipath.queue_if_no_path multipath.retain_attached_hw_handler multipath.pg_init_retries multipath.pg_init_delay_ms multipath.queue_mode multipath.hw_handler multipath.hw_handler_arguments raid.raid_type raid.device_count raid.health raid.done_sectors raid.total_sectors raid.sync_action raid.mismatches_sectors raid.data_offset_sectors raid.journal_health raid.raid_devices raid.chunk_sectors raid.sync raid.rebuild raid.daemon_sleep_ms raid.min_recovery_rate_kib_s raid.max_recovery_rate_kib_s raid.write_mostly raid.max_write_behind raid.stripe_cache raid.region_sectors raid.raid10_copies raid.raid10_format raid.raid10_use_near_sets raid.delta_disks raid.journal_device raid.journal_mode snapshot.condition snapshot.used_sectors snapshot.total_sectors snapshot.metadata_sectors snapshot.origin snapshot.cow snapshot.persistent snapshot.chunk_sectors snapshot.discard_zeroes_cow snapshot.discard_passdown_origin snapshot-merge.condition snapshot-merge.used_sectors snapshot-merge.total_sectors snapshot-merge.metadata_sectors snapshot-merge.origin snapshot-merge.cow snapshot-merge.persistent snapshot-merge.chunk_sectors snapshot-merge.discard_zeroes_cow snapshot-merge.discard_passdown_origin snapshot-origin.origin striped.devices striped.health striped.chunk_sectors striped.stripes switch.region_sectors switch.paths thin.mapped_sectors thin.highest_sector thin.pool thin.device_id thin.external_origin thin-pool.transaction_id thin-pool.metadata_used_blocks thin-pool.metadata_total_blocks thin-pool.data_used_blocks thin-pool.data_total_blocks thin-pool.held_root_block thin-pool.mode thin-pool.discard thin-pool.no_space thin-pool.needs_check thin-pool.metadata_low_water_blocks thin-pool.metadata thin-pool.data thin-pool.block_sectors thin-pool.low_water_blocks thin-pool.skip_block_zeroing thin-pool.ignore_discard thin-pool.no_discard_passdown thin-pool.read_only thin-pool.error_if_no_space unstriped.stripes unstriped.chunk_sectors unstriped.stripe unstriped.device unstriped.offset_sectors vdo.device vdo.mode vdo.recovery vdo.index vdo.compression vdo.used_blocks vdo.total_blocks vdo.physical_blocks vdo.min_io_bytes vdo.block_map_cache_blocks vdo.block_map_era vdo.ack vdo.bio vdo.bio_rotation vdo.cpu vdo.hash vdo.logical vdo.physical vdo.max_discard_blocks vdo.deduplication vdo.others verity.validity verity.corrected_blocks verity.version verity.data_device verity.hash_device verity.data_block_bytes verity.hash_block_bytes verity.data_blocks verity.hash_start_blocks verity.algorithm verity.root_digest verity.salt verity.on_corruption verity.on_error verity.ignore_zero_blocks verity.check_at_most_once verity.try_verify_in_tasklet verity.fec_device verity.fec_blocks verity.fec_start_blocks verity.fec_roots verity.root_hash_sig_key_desc writecache.error writecache.total_blocks writecache.free_blocks writecache.writeback_blocks writecache.reads writecache.read_hits writecache.writes writecache.write_hits_uncommitted writecache.write_hits_committed writecache.writes_around writecache.writes_allocate writecache.writes_blocked_on_freelist writecache.flushes writecache.discards writecache.kind writecache.origin writecache.cache writecache.block_bytes writecache.start_sectors writecache.high_watermark_percent writecache.low_watermark_percent writecache.writeback_jobs writecache.autocommit_blocks writecache.autocommit_time_ms writecache.max_age_ms writecache.cleaner writecache.fua writecache.metadata_only writecache.pause_writeback_ms zoned.zones zoned.free_cache_zones zoned.cache_zones zoned.drives)'
-complete -c __dmctl_both -n '__dmctl_using target-version' -a 'bow cache clone crypt delay dust ebs era error flakey integrity linear log-writes mirror multipath raid snapshot snapshot-merge snapshot-origin striped switch thin thin-pool unstriped vdo verity writecache zero zoned'
-complete -c __dmctl_both -n '__dmctl_using build; and __dmctl_after build --then' -a 'bow cache clone crypt delay dust ebs era error flakey integrity linear log-writes mirror multipath raid snapshot snapshot-merge snapshot-origin striped switch thin thin-pool unstriped vdo verity writecache zero zoned'
-complete -c __dmctl_both -n '__dmctl_using build; and not __dmctl_after build --then' -F
-complete -c __dmctl_both -n '__dmctl_using stats; and __dmctl_after stats' -a 'help clear create delete group list print report ungroup update_filemap version'
-complete -c __dmctl_both -n '__dmctl_using remove suspend resume load clear reload wipe_table rename measure message info deps stats status table wait mknodes mangle setgeometry show tree holders explain; and not __dmctl_after stats --headings' -a '(__dmctl_devices)'
-complete -c __dmctl_both -n '__dmctl_using create load reload check' -F
-# dmsetup too, if nobody else completes it.
-if not complete -c dmsetup | string length -q
-    set -l other
-    for file in $fish_complete_path/dmsetup.fish
-        test -r $file
-        and not string match -q '*dmctl*' <$file
-        and set other $file
+function __dmctl_complete
+    set -l words (commandline -opc)
+    set -l typed (commandline -ct)
+    set -l program (string replace -r '.*/' '' -- $words[1])
+    set -l previous $words[-1]
+    set -l head ''
+    set -l command
+    set -l known $__dmctl_commands
+    switch $program
+        case dmsetup
+            set known $__dmctl_of_dmsetup
+        case dmstats # which has but one command, and has it in its name
+            set command stats
+            set -q words[2]
+            or set previous stats
     end
-    test -n "$other"
-    or complete -c dmsetup -f -w __dmctl_both
+    if not set -q command[1]
+        for word in $words[2..]
+            if contains -- $word $known
+                set command $word
+                break
+            end
+        end
+    end
+    if set -l parts (string match -r '^(--[a-z]+)=(.*)' -- $typed)
+        or set -l parts (string match -r '^(-[oOS])(.+)' -- $typed)
+        set previous $parts[2]
+        set typed $parts[3]
+        set head $previous
+        string match -q -- '--*' $previous
+        and set head $previous=
+    end
+    switch "$command:$previous"
+        case ':*'
+            begin
+            printf '%s\t%s\n' \
+                help 'Print the usage of all commands.' \
+                create 'Make a device, load its table (from --table, a file or standard input) and resume it.' \
+                remove 'Remove devices.' \
+                remove_all 'Remove every device that is not in use.' \
+                suspend 'Flush and hold back I/O.' \
+                resume 'Make a loaded table live and let I/O go on.' \
+                load 'Load a table into the inactive slot (from --table, a file or standard input).' \
+                clear 'Drop the inactive table.' \
+                reload 'The same as load.' \
+                wipe_table 'Put an error target of the same size in place of the table.' \
+                rename 'Rename a device, or give it its uuid.' \
+                measure 'Print what the kernel measures of the tables for IMA.' \
+                message 'Send a message to the target at SECTOR.' \
+                ls 'List the devices.' \
+                info 'Print state, tables, open count, event number and numbers of devices.' \
+                deps 'Print the block devices that the tables refer to.' \
+                stats 'Make, print and remove regions of I/O statistics, as dmstats does.' \
+                status 'Print the targets\' status.' \
+                table 'Print the tables, keys hidden.' \
+                wait 'Wait until the event counter is no longer EVENT_NR (0).' \
+                mknodes 'Make the nodes in /dev/mapper anew.' \
+                mangle 'Rename devices whose names udev cannot have.' \
+                udevcreatecookie 'Begin a udev transaction and print its cookie.' \
+                udevreleasecookie 'Wait for a udev transaction and end it.' \
+                udevflags 'Print the flags in a cookie, for udev rules.' \
+                udevcomplete 'Say that udev has finished, for udev rules.' \
+                udevcomplete_all 'Remove the cookies that were left behind.' \
+                udevcookies 'List the cookies there are.' \
+                target-version 'Print the version of targets, loading their modules.' \
+                targets 'List the targets that are loaded.' \
+                version 'Print the versions of library and driver.' \
+                setgeometry 'Set the geometry of a device.' \
+                splitname 'Split an LVM device name into its parts.'
+            test $program = dmsetup
+            or printf '%s\t%s\n' \
+                show 'Show devices: size, target, state, what they stand on, how full they are.' \
+                tree 'Show what stands on what, from the top to the disks.' \
+                top 'Watch I/O rates, latency and requests in flight.' \
+                holders 'Tell who keeps a device busy.' \
+                explain 'Tell what each word of a table and of a status means.' \
+                build 'Print a table line, or make a device, from arguments with names and units.' \
+                check 'Look for mistakes in a table before the kernel is asked.' \
+                install-links 'Make links to dmctl by dmsetup\'s names.'
+            end | string match -- "$typed*"
+        case create:--gid create:-G create:--major create:-j create:--minor create:-m create:--mode create:-M create:--udevcookie create:--table create:--uid create:-U create:--uuid create:-u remove:--major remove:-j remove:--minor remove:-m remove:--udevcookie remove:--uuid remove:-u suspend:--major suspend:-j suspend:--minor suspend:-m suspend:--uuid suspend:-u resume:--major resume:-j resume:--minor resume:-m resume:--udevcookie resume:--uuid resume:-u load:--major load:-j load:--minor load:-m load:--table load:--uuid load:-u clear:--major clear:-j clear:--minor clear:-m clear:--uuid clear:-u reload:--major reload:-j reload:--minor reload:-m reload:--table reload:--uuid reload:-u wipe_table:--udevcookie rename:--major rename:-j rename:--minor rename:-m rename:--udevcookie rename:--uuid rename:-u measure:--major measure:-j measure:--minor measure:-m measure:--uuid measure:-u message:--major message:-j message:--minor message:-m message:--uuid message:-u ls:--exec info:--count info:--interval info:--major info:-j info:--minor info:-m info:--separator info:--uuid info:-u deps:--major deps:-j deps:--minor deps:-m deps:--uuid deps:-u stats:--alias stats:--areas stats:--areasize stats:--bounds stats:--count stats:--groupid stats:--interval stats:--length stats:--major stats:-j stats:--minor stats:-m stats:--programid stats:--regions stats:--regionid stats:--separator stats:--start stats:--units stats:--uuid stats:-u stats:--userdata status:--exec status:--major status:-j status:--minor status:-m status:--uuid status:-u table:--exec table:--major table:-j table:--minor table:-m table:--uuid table:-u wait:--major wait:-j wait:--minor wait:-m wait:--uuid wait:-u splitname:--separator build:--create build:--uuid build:--size check:--table
+        case create:--readahead resume:--readahead
+            __dmctl_words "$head" auto none
+        case remove:--select remove:-S suspend:--select suspend:-S resume:--select resume:-S clear:--select clear:-S wipe_table:--select wipe_table:-S measure:--select measure:-S info:--select info:-S info:--options info:-o info:--sort info:-O deps:--select deps:-S status:--select status:-S table:--select table:-S
+            __dmctl_list "$head" "$typed" name mangled_name unmangled_name uuid mangled_uuid unmangled_uuid read_ahead blkdevname attr tables_loaded suspended readonly devno major minor open segments events device_count devs_used devnos_used blkdevs_used device_ref_count names_using_dev devnos_using_dev subsystem vg_name lv_name lv_layer
+        case measure:--target ls:--target status:--target table:--target
+            __dmctl_words "$head" bow cache clone crypt delay dust ebs era error flakey integrity linear log-writes mirror multipath raid snapshot snapshot-merge snapshot-origin striped switch thin thin-pool unstriped vdo verity writecache zero zoned
+        case ls:--options ls:-o
+            __dmctl_list "$head" "$typed" devno blkdevname devname device nodevice status table active open uuid rw utf vt100 ascii inverted compact notrunc
+        case info:--headings stats:--headings splitname:--headings
+            __dmctl_words "$head" none abbrev full
+        case deps:--options deps:-o
+            __dmctl_list "$head" "$typed" devno blkdevname devname
+        case stats:--select stats:-S stats:--options stats:-o stats:--sort stats:-O
+            __dmctl_list "$head" "$typed" subsystem vg_name lv_name lv_layer read_count reads_merged_count read_sector_count read_time write_count writes_merged_count write_sector_count write_time in_progress_count io_ticks queue_ticks read_ticks write_ticks reads_merged_per_sec writes_merged_per_sec reads_per_sec writes_per_sec read_size_per_sec write_size_per_sec avg_request_size queue_size await read_await write_await throughput service_time util hist_count hist_count_bounds hist_count_ranges hist_percent hist_percent_bounds hist_percent_ranges interval_ns interval region_id region_start region_len area_id area_start area_len area_offset area_count group_id program_id user_data precise hist_bins hist_bounds hist_ranges stats_name obj_type
+        case stats:--follow
+            __dmctl_words "$head" inode path
+        case mangle:--manglename
+            __dmctl_words "$head" auto hex none
+        case splitname:--options splitname:-o
+            __dmctl_list "$head" "$typed" subsystem vg_name lv_name lv_layer
+        case show:--options show:-o show:--sort show:-O show:--select show:-S
+            __dmctl_list "$head" "$typed" name dm_name size target state on used_by mounts above full warnings uuid devno open events segments suspended readonly bow.device bow.block_size_bytes cache.metadata_block_sectors cache.metadata_used_blocks cache.metadata_total_blocks cache.block_sectors cache.cache_used_blocks cache.cache_total_blocks cache.read_hits cache.read_misses cache.write_hits cache.write_misses cache.demotions cache.promotions cache.dirty_blocks cache.mode cache.metadata2 cache.no_discard_passdown cache.migration_threshold_sectors cache.policy cache.policy_options cache.metadata_mode cache.needs_check cache.metadata cache.cache cache.origin clone.metadata_block_sectors clone.metadata_used_blocks clone.metadata_total_blocks clone.region_sectors clone.hydrated_regions clone.total_regions clone.hydrating_regions clone.no_hydration clone.no_discard_passdown clone.hydration_threshold_regions clone.hydration_batch_size_regions clone.mode clone.metadata clone.destination clone.source crypt.cipher crypt.device crypt.iv_offset_sectors crypt.offset_sectors crypt.allow_discards crypt.same_cpu_crypt crypt.high_priority crypt.submit_from_crypt_cpus crypt.no_read_workqueue crypt.no_write_workqueue crypt.integrity crypt.integrity_key_size_bytes crypt.sector_size_bytes crypt.iv_large_sectors delay.reads delay.writes delay.flushes delay.device delay.delay_ms delay.offset_sectors delay.write delay.flush dust.device dust.reads dust.logging dust.block_bytes dust.offset_sectors ebs.device ebs.emulated_sectors ebs.offset_sectors ebs.underlying_sectors era.metadata_block_sectors era.metadata_used_blocks era.metadata_total_blocks era.era era.held_root_block era.metadata era.origin era.block_sectors error.device flakey.device flakey.offset_sectors flakey.up_s flakey.down_s flakey.error_reads flakey.drop_writes flakey.error_writes flakey.corrupt_byte flakey.random_read_corrupt flakey.random_write_corrupt integrity.mismatches integrity.provided_sectors integrity.recalculated_sectors integrity.device integrity.offset_sectors integrity.mode integrity.tag_size_bytes integrity.meta_device integrity.block_size_bytes integrity.recalculate integrity.reset_recalculate integrity.allow_discards integrity.allow_discards_keyed integrity.journal_sectors integrity.interleave_sectors integrity.buffer_sectors integrity.journal_watermark_percent integrity.commit_time_ms integrity.sectors_per_bit integrity.bitmap_flush_interval_ms integrity.fix_padding integrity.fix_hmac integrity.legacy_recalculate integrity.internal_hash integrity.journal_crypt integrity.journal_mac linear.device linear.offset_sectors log-writes.entries log-writes.last_sector log-writes.logging_disabled log-writes.device log-writes.log mirror.devices mirror.in_sync_regions mirror.regions mirror.health mirror.log mirror.log_device mirror.log_health mirror.log_words mirror.mirrors mirror.region_sectors mirror.sync mirror.log_arguments mirror.handle_errors mirror.keep_log multipath.queueing multipath.pg_init_count multipath.feature_words multipath.hw_handler_words multipath.group_number multipath.groups multipath.initial_group multipath.queue_if_no_path multipath.retain_attached_hw_handler multipath.pg_init_retries multipath.pg_init_delay_ms multipath.queue_mode multipath.hw_handler multipath.hw_handler_arguments raid.raid_type raid.device_count raid.health raid.done_sectors raid.total_sectors raid.sync_action raid.mismatches_sectors raid.data_offset_sectors raid.journal_health raid.raid_devices raid.chunk_sectors raid.sync raid.rebuild raid.daemon_sleep_ms raid.min_recovery_rate_kib_s raid.max_recovery_rate_kib_s raid.write_mostly raid.max_write_behind raid.stripe_cache raid.region_sectors raid.raid10_copies raid.raid10_format raid.raid10_use_near_sets raid.delta_disks raid.journal_device raid.journal_mode snapshot.condition snapshot.used_sectors snapshot.total_sectors snapshot.metadata_sectors snapshot.origin snapshot.cow snapshot.persistent snapshot.chunk_sectors snapshot.discard_zeroes_cow snapshot.discard_passdown_origin snapshot-merge.condition snapshot-merge.used_sectors snapshot-merge.total_sectors snapshot-merge.metadata_sectors snapshot-merge.origin snapshot-merge.cow snapshot-merge.persistent snapshot-merge.chunk_sectors snapshot-merge.discard_zeroes_cow snapshot-merge.discard_passdown_origin snapshot-origin.origin striped.devices striped.health striped.chunk_sectors striped.stripes switch.region_sectors switch.paths thin.mapped_sectors thin.highest_sector thin.pool thin.device_id thin.external_origin thin-pool.transaction_id thin-pool.metadata_used_blocks thin-pool.metadata_total_blocks thin-pool.data_used_blocks thin-pool.data_total_blocks thin-pool.held_root_block thin-pool.mode thin-pool.discard thin-pool.no_space thin-pool.needs_check thin-pool.metadata_low_water_blocks thin-pool.metadata thin-pool.data thin-pool.block_sectors thin-pool.low_water_blocks thin-pool.skip_block_zeroing thin-pool.ignore_discard thin-pool.no_discard_passdown thin-pool.read_only thin-pool.error_if_no_space unstriped.stripes unstriped.chunk_sectors unstriped.stripe unstriped.device unstriped.offset_sectors vdo.device vdo.mode vdo.recovery vdo.index vdo.compression vdo.used_blocks vdo.total_blocks vdo.physical_blocks vdo.min_io_bytes vdo.block_map_cache_blocks vdo.block_map_era vdo.ack vdo.bio vdo.bio_rotation vdo.cpu vdo.hash vdo.logical vdo.physical vdo.max_discard_blocks vdo.deduplication vdo.others verity.validity verity.corrected_blocks verity.version verity.data_device verity.hash_device verity.data_block_bytes verity.hash_block_bytes verity.data_blocks verity.hash_start_blocks verity.algorithm verity.root_digest verity.salt verity.on_corruption verity.on_error verity.ignore_zero_blocks verity.check_at_most_once verity.try_verify_in_tasklet verity.fec_device verity.fec_blocks verity.fec_start_blocks verity.fec_roots verity.root_hash_sig_key_desc writecache.error writecache.total_blocks writecache.free_blocks writecache.writeback_blocks writecache.reads writecache.read_hits writecache.writes writecache.write_hits_uncommitted writecache.write_hits_committed writecache.writes_around writecache.writes_allocate writecache.writes_blocked_on_freelist writecache.flushes writecache.discards writecache.kind writecache.origin writecache.cache writecache.block_bytes writecache.start_sectors writecache.high_watermark_percent writecache.low_watermark_percent writecache.writeback_jobs writecache.autocommit_blocks writecache.autocommit_time_ms writecache.max_age_ms writecache.cleaner writecache.fua writecache.metadata_only writecache.pause_writeback_ms zoned.zones zoned.free_cache_zones zoned.cache_zones zoned.drives
+        case top:--sort top:-O
+            __dmctl_words "$head" name reads writes latency in-flight utilisation
+        case top:--device
+            __dmctl_devices
+        case explain:--table
+            __fish_complete_path $typed
+        case '*'
+            __dmctl_operands "$command" $previous $program "$typed"
+    end
 end
+
+function __dmctl_operands -a command previous program typed
+    if string match -q -- '-*' $typed
+        switch $command
+            case help
+                printf '%s\t%s\n' \
+                    --columns 'print columns instead of text' \
+                    --help 'explain the command'
+                contains -- $program dmsetup dmstats
+                or printf '%s\t%s\n' \
+                    --debug 'print the log and the trace of a failure'
+            case create
+                printf '%s\t%s\n' \
+                    --readonly 'make the table read-only' \
+                    --checks 'have libdevmapper check the order of requests' \
+                    --concise 'use the one-line format of all devices' \
+                    --gid 'group of the node that libdevmapper makes' \
+                    --inactive 'use the inactive table instead of the live one' \
+                    --major 'major number of the device' \
+                    --minor 'minor number of the device' \
+                    --mode 'permissions of the node that libdevmapper makes' \
+                    --noopencount 'do not ask for the open count' \
+                    --notable 'make the device without a table' \
+                    --udevcookie 'make the request part of a udev transaction' \
+                    --noudevrules 'have udev leave the device alone; the node is made only with --verifyudev' \
+                    --noudevsync 'do not wait for udev' \
+                    --readahead 'read-ahead: [+]SECTORS, auto or none' \
+                    --table 'the table itself, lines separated by newlines' \
+                    --uid 'owner of the node that libdevmapper makes' \
+                    --uuid 'the device\'s uuid' \
+                    --verifyudev 'have libdevmapper check and mend what udev makes' \
+                    --addnodeonresume 'make the node when the device is resumed' \
+                    --addnodeoncreate 'make the node when the device is created' \
+                    --help 'explain the command'
+                contains -- $program dmsetup dmstats
+                or printf '%s\t%s\n' \
+                    --debug 'print the log and the trace of a failure'
+            case remove
+                printf '%s\t%s\n' \
+                    --checks 'have libdevmapper check the order of requests' \
+                    --deferred 'remove the device when its last user closes it' \
+                    --select 'only the devices or rows that match' \
+                    --force 'put an error target in place of the table first, or do not flush' \
+                    --inactive 'use the inactive table instead of the live one' \
+                    --major 'major number of the device' \
+                    --minor 'minor number of the device' \
+                    --noopencount 'do not ask for the open count' \
+                    --udevcookie 'make the request part of a udev transaction' \
+                    --noudevrules 'have udev leave the device alone; the node is made only with --verifyudev' \
+                    --noudevsync 'do not wait for udev' \
+                    --retry 'try again for some seconds while the device is busy' \
+                    --uuid 'the device\'s uuid' \
+                    --verifyudev 'have libdevmapper check and mend what udev makes' \
+                    --help 'explain the command'
+                contains -- $program dmsetup dmstats
+                or printf '%s\t%s\n' \
+                    --debug 'print the log and the trace of a failure'
+            case remove_all
+                printf '%s\t%s\n' \
+                    --checks 'have libdevmapper check the order of requests' \
+                    --deferred 'remove the device when its last user closes it' \
+                    --force 'put an error target in place of the table first, or do not flush' \
+                    --inactive 'use the inactive table instead of the live one' \
+                    --noopencount 'do not ask for the open count' \
+                    --help 'explain the command'
+                contains -- $program dmsetup dmstats
+                or printf '%s\t%s\n' \
+                    --debug 'print the log and the trace of a failure'
+            case suspend
+                printf '%s\t%s\n' \
+                    --checks 'have libdevmapper check the order of requests' \
+                    --select 'only the devices or rows that match' \
+                    --inactive 'use the inactive table instead of the live one' \
+                    --major 'major number of the device' \
+                    --minor 'minor number of the device' \
+                    --noflush 'do not flush outstanding I/O, or do not commit metadata for a status' \
+                    --nolockfs 'do not freeze the file system on the device' \
+                    --noopencount 'do not ask for the open count' \
+                    --uuid 'the device\'s uuid' \
+                    --help 'explain the command'
+                contains -- $program dmsetup dmstats
+                or printf '%s\t%s\n' \
+                    --debug 'print the log and the trace of a failure'
+            case resume
+                printf '%s\t%s\n' \
+                    --checks 'have libdevmapper check the order of requests' \
+                    --select 'only the devices or rows that match' \
+                    --inactive 'use the inactive table instead of the live one' \
+                    --major 'major number of the device' \
+                    --minor 'minor number of the device' \
+                    --noflush 'do not flush outstanding I/O, or do not commit metadata for a status' \
+                    --nolockfs 'do not freeze the file system on the device' \
+                    --noopencount 'do not ask for the open count' \
+                    --udevcookie 'make the request part of a udev transaction' \
+                    --noudevrules 'have udev leave the device alone; the node is made only with --verifyudev' \
+                    --noudevsync 'do not wait for udev' \
+                    --readahead 'read-ahead: [+]SECTORS, auto or none' \
+                    --uuid 'the device\'s uuid' \
+                    --verifyudev 'have libdevmapper check and mend what udev makes' \
+                    --addnodeonresume 'make the node when the device is resumed' \
+                    --addnodeoncreate 'make the node when the device is created' \
+                    --help 'explain the command'
+                contains -- $program dmsetup dmstats
+                or printf '%s\t%s\n' \
+                    --debug 'print the log and the trace of a failure'
+            case load
+                printf '%s\t%s\n' \
+                    --readonly 'make the table read-only' \
+                    --checks 'have libdevmapper check the order of requests' \
+                    --inactive 'use the inactive table instead of the live one' \
+                    --major 'major number of the device' \
+                    --minor 'minor number of the device' \
+                    --noopencount 'do not ask for the open count' \
+                    --table 'the table itself, lines separated by newlines' \
+                    --uuid 'the device\'s uuid' \
+                    --help 'explain the command'
+                contains -- $program dmsetup dmstats
+                or printf '%s\t%s\n' \
+                    --debug 'print the log and the trace of a failure'
+            case clear
+                printf '%s\t%s\n' \
+                    --checks 'have libdevmapper check the order of requests' \
+                    --select 'only the devices or rows that match' \
+                    --inactive 'use the inactive table instead of the live one' \
+                    --major 'major number of the device' \
+                    --minor 'minor number of the device' \
+                    --noopencount 'do not ask for the open count' \
+                    --uuid 'the device\'s uuid' \
+                    --help 'explain the command'
+                contains -- $program dmsetup dmstats
+                or printf '%s\t%s\n' \
+                    --debug 'print the log and the trace of a failure'
+            case reload
+                printf '%s\t%s\n' \
+                    --readonly 'make the table read-only' \
+                    --checks 'have libdevmapper check the order of requests' \
+                    --inactive 'use the inactive table instead of the live one' \
+                    --major 'major number of the device' \
+                    --minor 'minor number of the device' \
+                    --noopencount 'do not ask for the open count' \
+                    --table 'the table itself, lines separated by newlines' \
+                    --uuid 'the device\'s uuid' \
+                    --help 'explain the command'
+                contains -- $program dmsetup dmstats
+                or printf '%s\t%s\n' \
+                    --debug 'print the log and the trace of a failure'
+            case wipe_table
+                printf '%s\t%s\n' \
+                    --readonly 'make the table read-only' \
+                    --checks 'have libdevmapper check the order of requests' \
+                    --select 'only the devices or rows that match' \
+                    --force 'put an error target in place of the table first, or do not flush' \
+                    --inactive 'use the inactive table instead of the live one' \
+                    --noflush 'do not flush outstanding I/O, or do not commit metadata for a status' \
+                    --nolockfs 'do not freeze the file system on the device' \
+                    --noopencount 'do not ask for the open count' \
+                    --udevcookie 'make the request part of a udev transaction' \
+                    --noudevrules 'have udev leave the device alone; the node is made only with --verifyudev' \
+                    --noudevsync 'do not wait for udev' \
+                    --verifyudev 'have libdevmapper check and mend what udev makes' \
+                    --help 'explain the command'
+                contains -- $program dmsetup dmstats
+                or printf '%s\t%s\n' \
+                    --debug 'print the log and the trace of a failure'
+            case rename
+                printf '%s\t%s\n' \
+                    --checks 'have libdevmapper check the order of requests' \
+                    --inactive 'use the inactive table instead of the live one' \
+                    --major 'major number of the device' \
+                    --minor 'minor number of the device' \
+                    --noopencount 'do not ask for the open count' \
+                    --udevcookie 'make the request part of a udev transaction' \
+                    --noudevrules 'have udev leave the device alone; the node is made only with --verifyudev' \
+                    --noudevsync 'do not wait for udev' \
+                    --setuuid 'set the uuid instead of the name' \
+                    --uuid 'the device\'s uuid' \
+                    --verifyudev 'have libdevmapper check and mend what udev makes' \
+                    --help 'explain the command'
+                contains -- $program dmsetup dmstats
+                or printf '%s\t%s\n' \
+                    --debug 'print the log and the trace of a failure'
+            case measure
+                printf '%s\t%s\n' \
+                    --checks 'have libdevmapper check the order of requests' \
+                    --select 'only the devices or rows that match' \
+                    --inactive 'use the inactive table instead of the live one' \
+                    --major 'major number of the device' \
+                    --minor 'minor number of the device' \
+                    --noopencount 'do not ask for the open count' \
+                    --target 'only devices or lines of this target' \
+                    --uuid 'the device\'s uuid' \
+                    --help 'explain the command'
+                contains -- $program dmsetup dmstats
+                or printf '%s\t%s\n' \
+                    --debug 'print the log and the trace of a failure'
+            case message
+                printf '%s\t%s\n' \
+                    --checks 'have libdevmapper check the order of requests' \
+                    --inactive 'use the inactive table instead of the live one' \
+                    --major 'major number of the device' \
+                    --minor 'minor number of the device' \
+                    --noopencount 'do not ask for the open count' \
+                    --uuid 'the device\'s uuid' \
+                    --help 'explain the command'
+                contains -- $program dmsetup dmstats
+                or printf '%s\t%s\n' \
+                    --debug 'print the log and the trace of a failure'
+            case ls
+                printf '%s\t%s\n' \
+                    --checks 'have libdevmapper check the order of requests' \
+                    --exec 'run a command for each device, its node\'s path as last argument' \
+                    --options 'what to show: fields, or how devices are named' \
+                    --target 'only devices or lines of this target' \
+                    --tree 'show the devices as a tree' \
+                    --help 'explain the command'
+                contains -- $program dmsetup dmstats
+                or printf '%s\t%s\n' \
+                    --json 'print JSON' \
+                    --debug 'print the log and the trace of a failure'
+            case info
+                printf '%s\t%s\n' \
+                    --checks 'have libdevmapper check the order of requests' \
+                    --columns 'print columns instead of text' \
+                    --count 'repeat a report this often; 0 for ever' \
+                    --select 'only the devices or rows that match' \
+                    --inactive 'use the inactive table instead of the live one' \
+                    --interval 'time between two reports' \
+                    --major 'major number of the device' \
+                    --minor 'minor number of the device' \
+                    --nameprefixes 'print DM_FIELD=\'value\' pairs' \
+                    --noheadings 'leave out the line of headings' \
+                    --noopencount 'do not ask for the open count' \
+                    --options 'what to show: fields, or how devices are named' \
+                    --rows 'print one line a field' \
+                    --separator 'what stands between two columns' \
+                    --sort 'sort a report by these fields, - before a field for descending' \
+                    --uuid 'the device\'s uuid' \
+                    --unbuffered 'print each row of a report when it is known' \
+                    --unquoted 'leave out the quotes of --nameprefixes' \
+                    --help 'explain the command'
+                contains -- $program dmsetup dmstats
+                or printf '%s\t%s\n' \
+                    --json 'print JSON' \
+                    --headings 'none, abbrev or full: what stands above columns' \
+                    --debug 'print the log and the trace of a failure'
+            case deps
+                printf '%s\t%s\n' \
+                    --checks 'have libdevmapper check the order of requests' \
+                    --select 'only the devices or rows that match' \
+                    --inactive 'use the inactive table instead of the live one' \
+                    --major 'major number of the device' \
+                    --minor 'minor number of the device' \
+                    --noopencount 'do not ask for the open count' \
+                    --options 'what to show: fields, or how devices are named' \
+                    --uuid 'the device\'s uuid' \
+                    --help 'explain the command'
+                contains -- $program dmsetup dmstats
+                or printf '%s\t%s\n' \
+                    --json 'print JSON' \
+                    --debug 'print the log and the trace of a failure'
+            case stats
+                printf '%s\t%s\n' \
+                    --alias 'name of a group of statistics regions' \
+                    --alldevices 'statistics of every device' \
+                    --allprograms 'statistics regions of every program id' \
+                    --allregions 'every statistics region' \
+                    --area 'show areas' \
+                    --areas 'divide a region into this many areas' \
+                    --areasize 'divide a region into areas of this size' \
+                    --bounds 'upper bounds of a latency histogram' \
+                    --clear 'clear the counters that are printed' \
+                    --count 'repeat a report this often; 0 for ever' \
+                    --select 'only the devices or rows that match' \
+                    --filemap 'make a statistics region for each extent of a file' \
+                    --follow 'how a file map follows its file: inode or path' \
+                    --force 'put an error target in place of the table first, or do not flush' \
+                    --foreground 'keep the file map monitor in the foreground' \
+                    --group 'show groups' \
+                    --groupid 'a statistics group' \
+                    --histogram 'show latency histograms' \
+                    --interval 'time between two reports' \
+                    --length 'length of a statistics region' \
+                    --major 'major number of the device' \
+                    --minor 'minor number of the device' \
+                    --nameprefixes 'print DM_FIELD=\'value\' pairs' \
+                    --nogroup 'do not group the regions that are made' \
+                    --noheadings 'leave out the line of headings' \
+                    --nosuffix 'print sizes without their unit' \
+                    --notimesuffix 'print times without their unit' \
+                    --nomonitor 'do not start the file map monitor' \
+                    --options 'what to show: fields, or how devices are named' \
+                    --precise 'count nanoseconds instead of milliseconds' \
+                    --programid 'owner of a statistics region' \
+                    --raw 'print counters instead of rates' \
+                    --region 'show regions' \
+                    --regions 'a list of statistics regions' \
+                    --regionid 'a statistics region' \
+                    --relative 'print histograms in per cent' \
+                    --rows 'print one line a field' \
+                    --segments 'one statistics region for each line of the table' \
+                    --separator 'what stands between two columns' \
+                    --sort 'sort a report by these fields, - before a field for descending' \
+                    --start 'start of a statistics region' \
+                    --units 'units of sizes' \
+                    --uuid 'the device\'s uuid' \
+                    --unbuffered 'print each row of a report when it is known' \
+                    --unquoted 'leave out the quotes of --nameprefixes' \
+                    --userdata 'text to keep with a statistics region' \
+                    --help 'explain the command'
+                contains -- $program dmsetup dmstats
+                or printf '%s\t%s\n' \
+                    --headings 'none, abbrev or full: what stands above columns' \
+                    --debug 'print the log and the trace of a failure'
+            case status
+                printf '%s\t%s\n' \
+                    --checks 'have libdevmapper check the order of requests' \
+                    --select 'only the devices or rows that match' \
+                    --exec 'run a command for each device, its node\'s path as last argument' \
+                    --inactive 'use the inactive table instead of the live one' \
+                    --major 'major number of the device' \
+                    --minor 'minor number of the device' \
+                    --noflush 'do not flush outstanding I/O, or do not commit metadata for a status' \
+                    --noopencount 'do not ask for the open count' \
+                    --target 'only devices or lines of this target' \
+                    --uuid 'the device\'s uuid' \
+                    --help 'explain the command'
+                contains -- $program dmsetup dmstats
+                or printf '%s\t%s\n' \
+                    --json 'print JSON' \
+                    --debug 'print the log and the trace of a failure'
+            case table
+                printf '%s\t%s\n' \
+                    --checks 'have libdevmapper check the order of requests' \
+                    --concise 'use the one-line format of all devices' \
+                    --select 'only the devices or rows that match' \
+                    --exec 'run a command for each device, its node\'s path as last argument' \
+                    --inactive 'use the inactive table instead of the live one' \
+                    --major 'major number of the device' \
+                    --minor 'minor number of the device' \
+                    --noflush 'do not flush outstanding I/O, or do not commit metadata for a status' \
+                    --noopencount 'do not ask for the open count' \
+                    --showkeys 'print the keys of crypt and integrity tables' \
+                    --target 'only devices or lines of this target' \
+                    --uuid 'the device\'s uuid' \
+                    --help 'explain the command'
+                contains -- $program dmsetup dmstats
+                or printf '%s\t%s\n' \
+                    --json 'print JSON' \
+                    --debug 'print the log and the trace of a failure'
+            case wait
+                printf '%s\t%s\n' \
+                    --checks 'have libdevmapper check the order of requests' \
+                    --inactive 'use the inactive table instead of the live one' \
+                    --major 'major number of the device' \
+                    --minor 'minor number of the device' \
+                    --noflush 'do not flush outstanding I/O, or do not commit metadata for a status' \
+                    --noopencount 'do not ask for the open count' \
+                    --uuid 'the device\'s uuid' \
+                    --help 'explain the command'
+                contains -- $program dmsetup dmstats
+                or printf '%s\t%s\n' \
+                    --debug 'print the log and the trace of a failure'
+            case mknodes
+                printf '%s\t%s\n' \
+                    --help 'explain the command'
+                contains -- $program dmsetup dmstats
+                or printf '%s\t%s\n' \
+                    --debug 'print the log and the trace of a failure'
+            case mangle
+                printf '%s\t%s\n' \
+                    --manglename 'how odd characters in names are written: auto, hex or none' \
+                    --help 'explain the command'
+                contains -- $program dmsetup dmstats
+                or printf '%s\t%s\n' \
+                    --debug 'print the log and the trace of a failure'
+            case udevcreatecookie
+                printf '%s\t%s\n' \
+                    --help 'explain the command'
+                contains -- $program dmsetup dmstats
+                or printf '%s\t%s\n' \
+                    --debug 'print the log and the trace of a failure'
+            case udevreleasecookie
+                printf '%s\t%s\n' \
+                    --help 'explain the command'
+                contains -- $program dmsetup dmstats
+                or printf '%s\t%s\n' \
+                    --debug 'print the log and the trace of a failure'
+            case udevflags
+                printf '%s\t%s\n' \
+                    --help 'explain the command'
+                contains -- $program dmsetup dmstats
+                or printf '%s\t%s\n' \
+                    --debug 'print the log and the trace of a failure'
+            case udevcomplete
+                printf '%s\t%s\n' \
+                    --help 'explain the command'
+                contains -- $program dmsetup dmstats
+                or printf '%s\t%s\n' \
+                    --debug 'print the log and the trace of a failure'
+            case udevcomplete_all
+                printf '%s\t%s\n' \
+                    --yes 'answer yes to every question' \
+                    --help 'explain the command'
+                contains -- $program dmsetup dmstats
+                or printf '%s\t%s\n' \
+                    --debug 'print the log and the trace of a failure'
+            case udevcookies
+                printf '%s\t%s\n' \
+                    --help 'explain the command'
+                contains -- $program dmsetup dmstats
+                or printf '%s\t%s\n' \
+                    --debug 'print the log and the trace of a failure'
+            case target-version
+                printf '%s\t%s\n' \
+                    --help 'explain the command'
+                contains -- $program dmsetup dmstats
+                or printf '%s\t%s\n' \
+                    --json 'print JSON' \
+                    --debug 'print the log and the trace of a failure'
+            case targets
+                printf '%s\t%s\n' \
+                    --checks 'have libdevmapper check the order of requests' \
+                    --help 'explain the command'
+                contains -- $program dmsetup dmstats
+                or printf '%s\t%s\n' \
+                    --available 'targets that are not loaded too' \
+                    --json 'print JSON' \
+                    --debug 'print the log and the trace of a failure'
+            case version
+                printf '%s\t%s\n' \
+                    --help 'explain the command'
+                contains -- $program dmsetup dmstats
+                or printf '%s\t%s\n' \
+                    --json 'print JSON' \
+                    --debug 'print the log and the trace of a failure'
+            case setgeometry
+                printf '%s\t%s\n' \
+                    --help 'explain the command'
+                contains -- $program dmsetup dmstats
+                or printf '%s\t%s\n' \
+                    --debug 'print the log and the trace of a failure'
+            case splitname
+                printf '%s\t%s\n' \
+                    --nameprefixes 'print DM_FIELD=\'value\' pairs' \
+                    --noheadings 'leave out the line of headings' \
+                    --options 'what to show: fields, or how devices are named' \
+                    --rows 'print one line a field' \
+                    --separator 'what stands between two columns' \
+                    --unbuffered 'print each row of a report when it is known' \
+                    --unquoted 'leave out the quotes of --nameprefixes' \
+                    --help 'explain the command'
+                contains -- $program dmsetup dmstats
+                or printf '%s\t%s\n' \
+                    --headings 'none, abbrev or full: what stands above columns' \
+                    --debug 'print the log and the trace of a failure'
+            case show
+                printf '%s\t%s\n' \
+                    --help 'explain the command'
+                contains -- $program dmsetup dmstats
+                or printf '%s\t%s\n' \
+                    --options 'Columns; +FIELDS adds some; help lists them' \
+                    --sort 'Sort by a field; -FIELD from the largest down' \
+                    --select 'Only devices such as full>80 && target=thin' \
+                    --noheadings 'No headings' \
+                    --json 'Print JSON' \
+                    --debug 'print the log and the trace of a failure'
+            case tree
+                printf '%s\t%s\n' \
+                    --help 'explain the command'
+                contains -- $program dmsetup dmstats
+                or printf '%s\t%s\n' \
+                    --dot 'Print a graph for graphviz' \
+                    --json 'Print JSON' \
+                    --debug 'print the log and the trace of a failure'
+            case top
+                printf '%s\t%s\n' \
+                    --help 'explain the command'
+                contains -- $program dmsetup dmstats
+                or printf '%s\t%s\n' \
+                    --sort 'name|reads|writes|latency|in-flight|utilisation' \
+                    --reverse 'Sort the other way round' \
+                    --device 'Only this device; may be repeated' \
+                    --json 'Print JSON, an object on a line of its own each time' \
+                    --debug 'print the log and the trace of a failure'
+            case holders
+                printf '%s\t%s\n' \
+                    --help 'explain the command'
+                contains -- $program dmsetup dmstats
+                or printf '%s\t%s\n' \
+                    --json 'Print JSON' \
+                    --debug 'print the log and the trace of a failure'
+            case explain
+                printf '%s\t%s\n' \
+                    --help 'explain the command'
+                contains -- $program dmsetup dmstats
+                or printf '%s\t%s\n' \
+                    --table 'A table instead of devices; - for standard input' \
+                    --showkeys 'Show keys, not zeros in their place' \
+                    --json 'Print JSON' \
+                    --debug 'print the log and the trace of a failure'
+            case build
+                printf '%s\t%s\n' \
+                    --help 'explain the command'
+                contains -- $program dmsetup dmstats
+                or printf '%s\t%s\n' \
+                    --create 'Make a device with the table instead of printing it' \
+                    --uuid 'The uuid of that device' \
+                    --readonly 'Make that device read-only' \
+                    --then 'What follows is the next line\'s target and arguments' \
+                    --size 'The length of a line' \
+                    --json 'Print JSON' \
+                    --showkeys 'Print keys, not zeros in their place' \
+                    --debug 'print the log and the trace of a failure'
+            case check
+                printf '%s\t%s\n' \
+                    --help 'explain the command'
+                contains -- $program dmsetup dmstats
+                or printf '%s\t%s\n' \
+                    --table 'The table itself, lines separated by newlines' \
+                    --json 'Print JSON' \
+                    --debug 'print the log and the trace of a failure'
+            case install-links
+                printf '%s\t%s\n' \
+                    --help 'explain the command'
+                contains -- $program dmsetup dmstats
+                or printf '%s\t%s\n' \
+                    --debug 'print the log and the trace of a failure'
+        end | string match -- "$typed*"
+        return
+    end
+    switch "$command:$previous"
+        case 'target-version:*' build:build build:--then
+            printf '%s\n' bow cache clone crypt delay dust ebs era error flakey integrity linear log-writes mirror multipath raid snapshot snapshot-merge snapshot-origin striped switch thin thin-pool unstriped vdo verity writecache zero zoned
+        case stats:stats
+            printf '%s\n' help clear create delete group list print report ungroup update_filemap version
+        case 'build:*'
+            __fish_complete_path $typed
+        case 'create:*' 'check:*' 'install-links:*'
+            __fish_complete_path $typed
+        case 'remove:*' 'suspend:*' 'resume:*' 'clear:*' 'wipe_table:*' 'rename:*' 'measure:*' 'message:*' 'info:*' 'deps:*' 'stats:*' 'status:*' 'table:*' 'wait:*' 'mknodes:*' 'mangle:*' 'setgeometry:*' 'show:*' 'tree:*' 'holders:*' 'explain:*'
+            __dmctl_devices
+        case 'load:*' 'reload:*'
+            __dmctl_devices
+            __fish_complete_path $typed
+    end
+end
+
+# Once, however often this is read.
+complete -c dmctl -e
+complete -c dmctl -f -a '(__dmctl_complete)'

@@ -22,7 +22,7 @@ START = {
     "bash": """
         PS1='>' ; source "$COMPLETIONS/dmctl.bash"
         _offer() { _dmctl "$@"; printf '%s\\n' "${COMPREPLY[@]}" . >"$OFFERED"; COMPREPLY=(); }
-        [[ $INSERT ]] || complete -F _offer dmctl dmsetup /usr/sbin/dmsetup
+        [[ $INSERT ]] || complete -F _offer dmctl dmsetup dmstats /usr/sbin/dmsetup
         bind 'set enable-bracketed-paste off'; bind 'set bell-style none'
     """,
     # compadd is where all of zsh's candidates come by; with -O, -A and -D it only asks. compinit reads
@@ -51,7 +51,8 @@ START = {
     "fish": """
         function fish_prompt; echo -n '>'; end
         function fish_greeting; end
-        source "$COMPLETIONS/dmctl.fish"
+        source "$COMPLETIONS/dmctl.fish"; source "$COMPLETIONS/dmsetup.fish"
+        complete -c dmstats -f -a '(__dmctl_complete)'
         function offer
             complete -C (commandline) | string replace -r '\\t.*' '' >$OFFERED
             echo . >$OFFERED
@@ -79,7 +80,7 @@ class Shell:
         os.mkfifo(offered)
         # Open for both, so that it has no end when a writer has gone.
         self._offered = os.open(offered, os.O_RDWR | os.O_CLOEXEC)
-        for command in ("dmctl", "dmsetup"):
+        for command in ("dmctl", "dmsetup", "dmstats"):
             stub = folder / command
             stub.write_text(STUB)
             stub.chmod(0o755)

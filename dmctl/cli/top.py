@@ -24,6 +24,7 @@ _LONGEST_INTERVAL_S = 86_400.0
 _NS_A_MS = 1_000_000
 # What to sort by, and the key for it; the key in upper case, and --reverse, turn the order round.
 _SORT_KEYS = {"n": "name", "r": "reads", "w": "writes", "l": "latency", "i": "in-flight", "u": "utilisation"}
+SORT_FIELDS = tuple(_SORT_KEYS.values())
 _HEADINGS = ("NAME", "r/s", "w/s", "read/s", "write/s", "r ms", "w ms", "infl", "util%")
 _WIDTHS = (0, 7, 7, 10, 10, 7, 7, 5, 5)
 _SORTED_HEADINGS = {"name": (0,), "reads": (1,), "writes": (2,), "latency": (5, 6), "in-flight": (7,)}
@@ -154,7 +155,7 @@ class Clock:
 def top(  # noqa: PLR0917 - typer takes them by name
     interval: Annotated[float, typer.Argument(metavar="[INTERVAL]", help="Seconds between two readings.")] = 1.0,
     count: Annotated[int | None, typer.Argument(metavar="[COUNT]", help="End after so many intervals.")] = None,
-    sort: Annotated[str, typer.Option("--sort", "-O", metavar="FIELD", help="|".join(_SORT_KEYS.values()))] = "name",
+    sort: Annotated[str, typer.Option("--sort", "-O", metavar="FIELD", help="|".join(SORT_FIELDS))] = "name",
     reverse: Annotated[bool, typer.Option("--reverse", help="Sort the other way round.")] = False,
     device: Annotated[
         list[str] | None, typer.Option("--device", metavar="DEVICE", help="Only this device; may be repeated.")
@@ -173,8 +174,8 @@ def top(  # noqa: PLR0917 - typer takes them by name
         raise UsageError(f"INTERVAL must be more than 0 and at most {_LONGEST_INTERVAL_S:.0f} seconds.")
     if count is not None and count < 1:
         raise UsageError("COUNT must be 1 or more.")
-    if sort not in _SORT_KEYS.values():
-        raise UsageError(f"--sort takes {', '.join(_SORT_KEYS.values())}, not {sort!r}.")
+    if sort not in SORT_FIELDS:
+        raise UsageError(f"--sort takes {', '.join(SORT_FIELDS)}, not {sort!r}.")
     samples, order, clock = Samples(device or []), Order(sort, reverse), Clock(interval)
     if screen.usable() and not as_json:
         _run_on_screen(samples, order, clock, f"every {interval:g} s", count)

@@ -50,7 +50,7 @@ def test_what_is_inserted(dmsetup, devices, tmp_path, prefix, name):
 
 
 @pytest.mark.parametrize("name", SHELLS)
-def test_where_devices_are_offered(devices, tmp_path, prefix, name):
+def test_where_devices_are_offered(devices, dmsetup, tmp_path, prefix, name):
     with Shell(name, tmp_path) as shell:
         before = len(shell.said)
         assert shell.offers(f"dmctl remove {prefix}") == []
@@ -60,5 +60,13 @@ def test_where_devices_are_offered(devices, tmp_path, prefix, name):
             assert shell.offers(f"dmctl {line} {prefix}") == made, line
         assert {*shell.offers("dmctl remove ")} >= {*made}
         assert shell.offers(f"dmsetup info {prefix}t") == made[1:]
+        # Also a device that has no table, which sysfs does not have.
+        bare = f"{prefix}bare"
+        assert dmsetup("create", bare, "--notable").status == 0
+        try:
+            for line in ("load", "remove", "rename", "info one"):
+                assert shell.offers(f"dmctl {line} {prefix}b") == [bare], line
+        finally:
+            assert dmsetup("remove", bare).status == 0
         for line in ("ls", "create", "stats", "info --uuid", "info -c -o", "explain --table", "build"):
             assert not {*shell.offers(f"dmctl {line} {prefix}")} & {*made}, line

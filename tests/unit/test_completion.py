@@ -4,6 +4,7 @@
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -78,6 +79,22 @@ def offered(shell: Shell, line: str) -> set[str]:
         ("dmctl stats report -o region_", "region_id region_start region_len"),
         ("dmctl splitname -o vg", "vg_name"),
         ("dmctl stats re", "report"),
+        ("dmctl top --sort l", "latency"),
+        ("dmctl top -O re", "reads"),
+        ("dmctl info -c --headings a", "abbrev"),
+        ("dmctl ls -o b", "blkdevname"),
+        ("dmctl ls --tree -o device,in", "inverted"),
+        ("dmctl deps -o devn", "devno devname"),
+        ("dmctl status --select ma", "mangled_name mangled_uuid major"),
+        ("dmsetup remove -S ma", "mangled_name mangled_uuid major"),
+        ("dmctl create new --readahead ", "auto none"),
+        ("dmctl mangle --manglename=h", "hex"),
+        ("dmctl stats create --follow ", "inode path"),
+        ("dmstats re", "report"),
+        ("dmstats report -o region_", "region_id region_start region_len"),
+        ("dmstats create --area", "--area --areas --areasize"),
+        ("dmstats --j", ""),
+        ("dmstats show", ""),
         ("dmctl info --uuid ", ""),
         ("dmctl create new --table ", ""),
     ],
@@ -115,7 +132,7 @@ def test_a_completion_of_dmsetup_is_left_alone(tmp_path: Path, name: str) -> Non
     others = {
         "bash": 'complete -F other dmsetup; source "$1/dmctl.bash"; complete -p dmsetup',
         "zsh": "fpath=($1 $PWD $fpath); autoload -Uz compinit; compinit -D -u; service=dmsetup; _dmctl",
-        "fish": 'set fish_complete_path $PWD; source "$argv[1]/dmctl.fish"; complete -C "dmsetup "',
+        "fish": 'set fish_complete_path $PWD; source "$argv[1]/dmsetup.fish"; complete -C "dmsetup "',
     }
     (tmp_path / "_dmsetup").write_text("#compdef dmsetup\necho complete -F other dmsetup\n")
     (tmp_path / "dmsetup.fish").write_text("complete -c dmsetup -fa 'complete\\ -F\\ other\\ dmsetup'\n")
@@ -127,3 +144,70 @@ def test_a_completion_of_dmsetup_is_left_alone(tmp_path: Path, name: str) -> Non
         [program, *first, "-c", others[name], *rest], cwd=tmp_path, capture_output=True, text=True, check=False
     )
     assert (done.stdout, done.stderr) == ("complete -F other dmsetup\n", "")
+
+
+# As bash-completion's loader: the first file of the command's name.
+LOAD = """
+load() {
+    local folder IFS=:
+    for folder in $XDG_DATA_DIRS; do
+        [[ -r $folder/bash-completion/completions/$1 ]] || continue
+        source "$folder/bash-completion/completions/$1"
+        return
+    done
+}
+load "$1"
+complete -p "$1"
+COMP_WORDS=("$1" "$2") COMP_CWORD=1
+! declare -F _dmctl >/dev/null || { _dmctl "$1"; printf '%s\\n' "${COMPREPLY[@]}"; }
+"""
+
+
+def installed(stubs: Path, name: str, command: str, typed: str, *folders: Path) -> list[str]:
+    """What a fresh shell offers that has the installed files only, and before and after them those of folders."""
+    share = Path(sys.prefix) / "share"
+    (stubs / command).touch(0o755)  # fish looks for no completion of a command that there is not
+    first, last = folders or (share, share)
+    environment = {
+        "PATH": f"{stubs}:/usr/bin:/bin",
+        "HOME": "/nonexistent",
+        "LC_ALL": "C.UTF-8",
+        "XDG_DATA_DIRS": f"{first}:{share}:{last}:/usr/share",
+    }
+    calls = {
+        "bash": ["bash", "--norc", "-c", LOAD, "bash", command, typed],
+        "zsh": [
+            *("zsh", "-f", "-c"),
+            "fpath=($1/zsh/site-functions $fpath); autoload -Uz compinit; compinit -D -u; print $_comps[$2]",
+            *("zsh", str(share), command),
+        ],
+        "fish": ["fish", "-c", f'complete -C "{command} {typed}" | string replace -r "\\t.*" ""; true'],
+    }
+    done = subprocess.run(calls[name], env=environment, capture_output=True, text=True, check=True)
+    assert not done.stderr
+    return done.stdout.splitlines()
+
+
+@pytest.mark.parametrize(
+    ("command", "typed", "expected"),
+    [("dmctl", "spl", "splitname"), ("dmsetup", "spl", "splitname"), ("dmstats", "rep", "report")],
+)
+def test_installed(tmp_path: Path, command: str, typed: str, expected: str) -> None:
+    assert installed(tmp_path, "bash", command, typed) == [f"complete -o default -F _dmctl {command}", expected]
+    assert installed(tmp_path, "zsh", command, typed) == ["_dmctl"]
+    assert installed(tmp_path, "fish", command, typed) == [expected]
+
+
+@pytest.mark.parametrize("command", ["dmsetup", "dmstats"])
+@pytest.mark.parametrize("place", [0, 1])
+def test_installed_beside_those_of_others(tmp_path: Path, command: str, place: int) -> None:
+    """Another one's completion is loaded, whether its folder comes before ours or after it."""
+    bash, fish = tmp_path / "bash-completion/completions", tmp_path / "fish/vendor_completions.d"
+    bash.mkdir(parents=True)
+    fish.mkdir(parents=True)
+    (bash / command).write_text(f"complete -F other {command}\n")
+    (fish / f"{command}.fish").write_text(f"complete -c {command} -fa others\n")
+    folders = [tmp_path / "none", tmp_path / "none"]
+    folders[place] = tmp_path
+    assert installed(tmp_path, "fish", command, "o", *folders) == ["others"]
+    assert installed(tmp_path, "bash", command, "o", *folders) == [f"complete -F other {command}"]
