@@ -66,7 +66,7 @@ _dmctl() {
         cut=${cut#"$previous="}
         current=${current#*=}
     fi
-    [[ $program == dm@(setup|stats) ]] || commands+=(show tree top holders explain build check install-links)
+    [[ $program == dm@(setup|stats) ]] || commands+=(show tree top holders explain build verity check install-links)
     # Which has but one command, and has it in its name.
     [[ $program != dmstats ]] || commands=(stats) command=stats
     [[ $command$place != stats1 ]] || previous=stats
@@ -76,6 +76,13 @@ _dmctl() {
             break
         fi
     done
+    case $command in
+        verity)  # the word behind it is the command
+            for word in "${COMP_WORDS[@]:1:place-1}"; do
+                [[ $word == "$command" || $word == -* ]] || { command+=-$word && break; }
+            done
+            ;;
+    esac
     case $command in
         '') _dmctl_words "${commands[@]}" ;;
         help) options=(--columns --help) own=(--debug) ;;
@@ -117,6 +124,16 @@ _dmctl() {
         holders) options=(--help) own=(--json --debug) ;;
         explain) options=(--help) own=(--table --showkeys --json --debug) ;;
         build) options=(--help) own=(--create --uuid --readonly --then --size --json --showkeys --debug) ;;
+        verity-format) options=(--help) own=(--hash --format --data-block-size --hash-block-size --data-blocks --hash-offset --salt --uuid --no-superblock --root-hash-file --fec-device --fec-offset --fec-roots --threads --progress --yes --json --debug) ;;
+        verity-verify) options=(--help) own=(--root-hash-file --hash-offset --no-superblock --hash --format --data-block-size --hash-block-size --data-blocks --salt --fec-device --fec-offset --fec-roots --threads --progress --json --debug) ;;
+        verity-repair) options=(--help) own=(--root-hash-file --hash-offset --no-superblock --hash --format --data-block-size --hash-block-size --data-blocks --salt --fec-device --fec-offset --fec-roots --dry-run --threads --progress --json --debug) ;;
+        verity-dump) options=(--help) own=(--hash-offset --json --debug) ;;
+        verity-open) options=(--help) own=(--root-hash-file --ignore-corruption --restart-on-corruption --panic-on-corruption --restart-on-error --panic-on-error --ignore-zero-blocks --check-at-most-once --use-tasklets --shared --hash-offset --no-superblock --hash --format --data-block-size --hash-block-size --data-blocks --salt --fec-device --fec-offset --fec-roots --debug) ;;
+        verity-status) options=(--help) own=(--json --debug) ;;
+        verity-close) options=(--help) own=(--deferred --cancel-deferred --debug) ;;
+        verity-sign) options=(--help) own=(--root-hash-file --key --cert --output --passphrase-file --digest --with-cert --emit --attach --json --debug) ;;
+        verity-verify-signature) options=(--help) own=(--cert --root-hash-file --json --debug) ;;
+        verity-gpt) options=(--help) own=(--root-hash-file --arch --sign --cert --output --json --debug) ;;
         check) options=(--help) own=(--table --json --debug) ;;
         install-links) options=(--help) own=(--debug) ;;
     esac
@@ -148,14 +165,15 @@ _dmctl() {
         top:--sort|top:-O)
             _dmctl_words name reads writes latency in-flight utilisation ;;
         top:--device) _dmctl_devices ;;
-        *:--gid|*:-G|*:--major|*:-j|*:--minor|*:-m|*:--mode|*:-M|*:--udevcookie|*:--table|*:--uid|*:-U|*:--uuid|*:-u|*:--exec|*:--count|*:--interval|*:--separator|*:--alias|*:--areas|*:--areasize|*:--bounds|*:--groupid|*:--length|*:--programid|*:--regions|*:--regionid|*:--start|*:--units|*:--userdata|*:--create|*:--size) ;;
+        *:--gid|*:-G|*:--major|*:-j|*:--minor|*:-m|*:--mode|*:-M|*:--udevcookie|*:--table|*:--uid|*:-U|*:--uuid|*:-u|*:--exec|*:--count|*:--interval|*:--separator|*:--alias|*:--areas|*:--areasize|*:--bounds|*:--groupid|*:--length|*:--programid|*:--regions|*:--regionid|*:--start|*:--units|*:--userdata|*:--create|*:--size|*:--hash|*:-h|*:--format|*:--data-block-size|*:--hash-block-size|*:--data-blocks|*:--hash-offset|*:--salt|*:-s|*:--root-hash-file|*:--fec-device|*:--fec-offset|*:--fec-roots|*:--threads|*:--key|*:--cert|*:--output|*:-o|*:--passphrase-file|*:--digest|*:--emit|*:--attach|*:--arch|*:--sign) ;;
         *)
             [[ $current == -* ]] && previous=-
             case $command:$previous in
                 *:-) _dmctl_words "${options[@]}" ;;
                 build:build|build:--then|target-version:*) _dmctl_words "${targets[@]}" ;;
                 stats:stats) _dmctl_words help clear create delete group list print report ungroup update_filemap version ;;
-                remove:*|suspend:*|resume:*|load:*|clear:*|reload:*|wipe_table:*|rename:*|measure:*|message:*|info:*|deps:*|stats:*|status:*|table:*|wait:*|mknodes:*|mangle:*|setgeometry:*|show:*|tree:*|holders:*|explain:*) _dmctl_devices ;;
+                verity:*) _dmctl_words format verify repair dump open status close sign verify-signature gpt ;;
+                remove:*|suspend:*|resume:*|load:*|clear:*|reload:*|wipe_table:*|rename:*|measure:*|message:*|info:*|deps:*|stats:*|status:*|table:*|wait:*|mknodes:*|mangle:*|setgeometry:*|show:*|tree:*|holders:*|explain:*|verity-status:*|verity-close:*) _dmctl_devices ;;
             esac
             ;;
     esac

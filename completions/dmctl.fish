@@ -22,7 +22,7 @@ function __dmctl_devices
 end
 
 set -g __dmctl_of_dmsetup help create remove remove_all suspend resume load clear reload wipe_table rename measure message ls info deps stats status table wait mknodes mangle udevcreatecookie udevreleasecookie udevflags udevcomplete udevcomplete_all udevcookies target-version targets version setgeometry splitname
-set -g __dmctl_commands $__dmctl_of_dmsetup show tree top holders explain build check install-links
+set -g __dmctl_commands $__dmctl_of_dmsetup show tree top holders explain build verity check install-links
 
 # Words, each with what stands before it in the one that is typed.
 function __dmctl_words
@@ -55,6 +55,15 @@ function __dmctl_complete
         for word in $words[2..]
             if contains -- $word $known
                 set command $word
+                break
+            end
+        end
+    end
+    if contains -- "$command" verity # the word behind it is the command
+        for word in $words[2..]
+            if not string match -q -- '-*' $word
+                and test $word != $command
+                set command $command-$word
                 break
             end
         end
@@ -112,10 +121,11 @@ function __dmctl_complete
                 holders 'Tell who keeps a device busy.' \
                 explain 'Tell what each word of a table and of a status means.' \
                 build 'Print a table line, or make a device, from arguments with names and units.' \
+                verity 'Hash trees: make, verify, repair, sign and open them.' \
                 check 'Look for mistakes in a table before the kernel is asked.' \
                 install-links 'Make links to dmctl by dmsetup\'s names.'
             end | string match -- "$typed*"
-        case create:--gid create:-G create:--major create:-j create:--minor create:-m create:--mode create:-M create:--udevcookie create:--table create:--uid create:-U create:--uuid create:-u remove:--major remove:-j remove:--minor remove:-m remove:--udevcookie remove:--uuid remove:-u suspend:--major suspend:-j suspend:--minor suspend:-m suspend:--uuid suspend:-u resume:--major resume:-j resume:--minor resume:-m resume:--udevcookie resume:--uuid resume:-u load:--major load:-j load:--minor load:-m load:--table load:--uuid load:-u clear:--major clear:-j clear:--minor clear:-m clear:--uuid clear:-u reload:--major reload:-j reload:--minor reload:-m reload:--table reload:--uuid reload:-u wipe_table:--udevcookie rename:--major rename:-j rename:--minor rename:-m rename:--udevcookie rename:--uuid rename:-u measure:--major measure:-j measure:--minor measure:-m measure:--uuid measure:-u message:--major message:-j message:--minor message:-m message:--uuid message:-u ls:--exec info:--count info:--interval info:--major info:-j info:--minor info:-m info:--separator info:--uuid info:-u deps:--major deps:-j deps:--minor deps:-m deps:--uuid deps:-u stats:--alias stats:--areas stats:--areasize stats:--bounds stats:--count stats:--groupid stats:--interval stats:--length stats:--major stats:-j stats:--minor stats:-m stats:--programid stats:--regions stats:--regionid stats:--separator stats:--start stats:--units stats:--uuid stats:-u stats:--userdata status:--exec status:--major status:-j status:--minor status:-m status:--uuid status:-u table:--exec table:--major table:-j table:--minor table:-m table:--uuid table:-u wait:--major wait:-j wait:--minor wait:-m wait:--uuid wait:-u splitname:--separator build:--create build:--uuid build:--size check:--table
+        case create:--gid create:-G create:--major create:-j create:--minor create:-m create:--mode create:-M create:--udevcookie create:--table create:--uid create:-U create:--uuid create:-u remove:--major remove:-j remove:--minor remove:-m remove:--udevcookie remove:--uuid remove:-u suspend:--major suspend:-j suspend:--minor suspend:-m suspend:--uuid suspend:-u resume:--major resume:-j resume:--minor resume:-m resume:--udevcookie resume:--uuid resume:-u load:--major load:-j load:--minor load:-m load:--table load:--uuid load:-u clear:--major clear:-j clear:--minor clear:-m clear:--uuid clear:-u reload:--major reload:-j reload:--minor reload:-m reload:--table reload:--uuid reload:-u wipe_table:--udevcookie rename:--major rename:-j rename:--minor rename:-m rename:--udevcookie rename:--uuid rename:-u measure:--major measure:-j measure:--minor measure:-m measure:--uuid measure:-u message:--major message:-j message:--minor message:-m message:--uuid message:-u ls:--exec info:--count info:--interval info:--major info:-j info:--minor info:-m info:--separator info:--uuid info:-u deps:--major deps:-j deps:--minor deps:-m deps:--uuid deps:-u stats:--alias stats:--areas stats:--areasize stats:--bounds stats:--count stats:--groupid stats:--interval stats:--length stats:--major stats:-j stats:--minor stats:-m stats:--programid stats:--regions stats:--regionid stats:--separator stats:--start stats:--units stats:--uuid stats:-u stats:--userdata status:--exec status:--major status:-j status:--minor status:-m status:--uuid status:-u table:--exec table:--major table:-j table:--minor table:-m table:--uuid table:-u wait:--major wait:-j wait:--minor wait:-m wait:--uuid wait:-u splitname:--separator build:--create build:--uuid build:--size verity-format:--hash verity-format:-h verity-format:--format verity-format:--data-block-size verity-format:--hash-block-size verity-format:--data-blocks verity-format:--hash-offset verity-format:--salt verity-format:-s verity-format:--uuid verity-format:--fec-offset verity-format:--fec-roots verity-format:--threads verity-verify:--hash-offset verity-verify:--hash verity-verify:-h verity-verify:--format verity-verify:--data-block-size verity-verify:--hash-block-size verity-verify:--data-blocks verity-verify:--salt verity-verify:-s verity-verify:--fec-offset verity-verify:--fec-roots verity-verify:--threads verity-repair:--hash-offset verity-repair:--hash verity-repair:-h verity-repair:--format verity-repair:--data-block-size verity-repair:--hash-block-size verity-repair:--data-blocks verity-repair:--salt verity-repair:-s verity-repair:--fec-offset verity-repair:--fec-roots verity-repair:--threads verity-dump:--hash-offset verity-open:--hash-offset verity-open:--hash verity-open:-h verity-open:--format verity-open:--data-block-size verity-open:--hash-block-size verity-open:--data-blocks verity-open:--salt verity-open:-s verity-open:--fec-offset verity-open:--fec-roots verity-sign:--digest verity-gpt:--arch check:--table
         case create:--readahead resume:--readahead
             __dmctl_words "$head" auto none
         case remove:--select remove:-S suspend:--select suspend:-S resume:--select resume:-S clear:--select clear:-S wipe_table:--select wipe_table:-S measure:--select measure:-S info:--select info:-S info:--options info:-o info:--sort info:-O deps:--select deps:-S status:--select status:-S table:--select table:-S
@@ -142,7 +152,7 @@ function __dmctl_complete
             __dmctl_words "$head" name reads writes latency in-flight utilisation
         case top:--device
             __dmctl_devices
-        case explain:--table
+        case explain:--table verity-format:--root-hash-file verity-format:--fec-device verity-verify:--root-hash-file verity-verify:--fec-device verity-repair:--root-hash-file verity-repair:--fec-device verity-open:--root-hash-file verity-open:--fec-device verity-sign:--root-hash-file verity-sign:--key verity-sign:--cert verity-sign:--output verity-sign:-o verity-sign:--passphrase-file verity-sign:--emit verity-sign:--attach verity-verify-signature:--cert verity-verify-signature:--root-hash-file verity-gpt:--root-hash-file verity-gpt:--sign verity-gpt:--cert verity-gpt:--output verity-gpt:-o
             __fish_complete_path $typed
         case '*'
             __dmctl_operands "$command" $previous $program "$typed"
@@ -661,6 +671,159 @@ function __dmctl_operands -a command previous program typed
                     --json 'Print JSON' \
                     --showkeys 'Print keys, not zeros in their place' \
                     --debug 'print the log and the trace of a failure'
+            case verity-format
+                printf '%s\t%s\n' \
+                    --help 'explain the command'
+                contains -- $program dmsetup dmstats
+                or printf '%s\t%s\n' \
+                    --hash 'Hash algorithm, as the kernel spells it' \
+                    --format '1, or 0 for the format of old Chrome OS' \
+                    --data-block-size 'Size of a data block' \
+                    --hash-block-size 'Size of a hash block' \
+                    --data-blocks 'How many data blocks, if not all' \
+                    --hash-offset 'Where the superblock, or without one the tree, begins' \
+                    --salt 'The salt in hexadecimal digits; - for none' \
+                    --uuid 'The tree\'s uuid, if not a new one' \
+                    --no-superblock 'There is no superblock before the tree' \
+                    --root-hash-file 'Write the root hash into this file, too' \
+                    --fec-device 'File or device with parity for error correction' \
+                    --fec-offset 'Where the parity begins' \
+                    --fec-roots 'Bytes of parity in 255: 2 to 24' \
+                    --threads 'Threads, if not one a processor' \
+                    --progress 'Show how far it is; otherwise where standard error is a terminal' \
+                    --yes 'Overwrite what is there without a question' \
+                    --json 'Print JSON' \
+                    --debug 'print the log and the trace of a failure'
+            case verity-verify
+                printf '%s\t%s\n' \
+                    --help 'explain the command'
+                contains -- $program dmsetup dmstats
+                or printf '%s\t%s\n' \
+                    --root-hash-file 'File with the root hash, in place of ROOT' \
+                    --hash-offset 'Where the superblock, or without one the tree, begins' \
+                    --no-superblock 'There is no superblock before the tree' \
+                    --hash 'Hash algorithm, as the kernel spells it' \
+                    --format '1, or 0 for the format of old Chrome OS' \
+                    --data-block-size 'Size of a data block' \
+                    --hash-block-size 'Size of a hash block' \
+                    --data-blocks 'How many data blocks, if not all' \
+                    --salt 'The salt in hexadecimal digits; - for none' \
+                    --fec-device 'File or device with parity for error correction' \
+                    --fec-offset 'Where the parity begins' \
+                    --fec-roots 'Bytes of parity in 255: 2 to 24' \
+                    --threads 'Threads, if not one a processor' \
+                    --progress 'Show how far it is; otherwise where standard error is a terminal' \
+                    --json 'Print JSON' \
+                    --debug 'print the log and the trace of a failure'
+            case verity-repair
+                printf '%s\t%s\n' \
+                    --help 'explain the command'
+                contains -- $program dmsetup dmstats
+                or printf '%s\t%s\n' \
+                    --root-hash-file 'File with the root hash, in place of ROOT' \
+                    --hash-offset 'Where the superblock, or without one the tree, begins' \
+                    --no-superblock 'There is no superblock before the tree' \
+                    --hash 'Hash algorithm, as the kernel spells it' \
+                    --format '1, or 0 for the format of old Chrome OS' \
+                    --data-block-size 'Size of a data block' \
+                    --hash-block-size 'Size of a hash block' \
+                    --data-blocks 'How many data blocks, if not all' \
+                    --salt 'The salt in hexadecimal digits; - for none' \
+                    --fec-device 'File or device with parity for error correction' \
+                    --fec-offset 'Where the parity begins' \
+                    --fec-roots 'Bytes of parity in 255: 2 to 24' \
+                    --dry-run 'Only tell what could be repaired' \
+                    --threads 'Threads, if not one a processor' \
+                    --progress 'Show how far it is; otherwise where standard error is a terminal' \
+                    --json 'Print JSON' \
+                    --debug 'print the log and the trace of a failure'
+            case verity-dump
+                printf '%s\t%s\n' \
+                    --help 'explain the command'
+                contains -- $program dmsetup dmstats
+                or printf '%s\t%s\n' \
+                    --hash-offset 'Where the superblock, or without one the tree, begins' \
+                    --json 'Print JSON' \
+                    --debug 'print the log and the trace of a failure'
+            case verity-open
+                printf '%s\t%s\n' \
+                    --help 'explain the command'
+                contains -- $program dmsetup dmstats
+                or printf '%s\t%s\n' \
+                    --root-hash-file 'File with the root hash, in place of ROOT' \
+                    --ignore-corruption 'Only log a wrong block; its data are read as they are' \
+                    --restart-on-corruption 'Restart the machine at a wrong block' \
+                    --panic-on-corruption 'Let the kernel panic at a wrong block' \
+                    --restart-on-error 'Restart the machine at a read error' \
+                    --panic-on-error 'Let the kernel panic at a read error' \
+                    --ignore-zero-blocks 'Do not read blocks whose hash is that of zeros' \
+                    --check-at-most-once 'Verify a data block only when it is read for the first time' \
+                    --use-tasklets 'Verify at once where the hashes are in memory' \
+                    --shared 'DATA may be in use otherwise' \
+                    --hash-offset 'Where the superblock, or without one the tree, begins' \
+                    --no-superblock 'There is no superblock before the tree' \
+                    --hash 'Hash algorithm, as the kernel spells it' \
+                    --format '1, or 0 for the format of old Chrome OS' \
+                    --data-block-size 'Size of a data block' \
+                    --hash-block-size 'Size of a hash block' \
+                    --data-blocks 'How many data blocks, if not all' \
+                    --salt 'The salt in hexadecimal digits; - for none' \
+                    --fec-device 'File or device with parity for error correction' \
+                    --fec-offset 'Where the parity begins' \
+                    --fec-roots 'Bytes of parity in 255: 2 to 24' \
+                    --debug 'print the log and the trace of a failure'
+            case verity-status
+                printf '%s\t%s\n' \
+                    --help 'explain the command'
+                contains -- $program dmsetup dmstats
+                or printf '%s\t%s\n' \
+                    --json 'Print JSON' \
+                    --debug 'print the log and the trace of a failure'
+            case verity-close
+                printf '%s\t%s\n' \
+                    --help 'explain the command'
+                contains -- $program dmsetup dmstats
+                or printf '%s\t%s\n' \
+                    --deferred 'Where it is in use, remove it as soon as it is not' \
+                    --cancel-deferred 'Take back a deferred removal, and do nothing else' \
+                    --debug 'print the log and the trace of a failure'
+            case verity-sign
+                printf '%s\t%s\n' \
+                    --help 'explain the command'
+                contains -- $program dmsetup dmstats
+                or printf '%s\t%s\n' \
+                    --root-hash-file 'File with the root hash' \
+                    --key 'Private key, RSA or EC, in PEM or DER' \
+                    --cert 'The key\'s certificate, in PEM or DER' \
+                    --output 'The signature; - for standard output' \
+                    --passphrase-file 'File whose first line is the key\'s passphrase' \
+                    --digest 'sha256, sha384, sha512; the first if not said' \
+                    --with-cert 'Put the certificate into the signature' \
+                    --emit 'Write what is to be signed elsewhere; - prints it' \
+                    --attach 'Take a signature that was made elsewhere' \
+                    --json 'Print JSON' \
+                    --debug 'print the log and the trace of a failure'
+            case verity-verify-signature
+                printf '%s\t%s\n' \
+                    --help 'explain the command'
+                contains -- $program dmsetup dmstats
+                or printf '%s\t%s\n' \
+                    --cert 'Certificate of the signer, in PEM or DER' \
+                    --root-hash-file 'File with the root hash' \
+                    --json 'Print JSON' \
+                    --debug 'print the log and the trace of a failure'
+            case verity-gpt
+                printf '%s\t%s\n' \
+                    --help 'explain the command'
+                contains -- $program dmsetup dmstats
+                or printf '%s\t%s\n' \
+                    --root-hash-file 'File with the root hash' \
+                    --arch 'Architecture, as arm64; else this machine\'s' \
+                    --sign 'Signature of the root hash, from dmctl verity sign' \
+                    --cert 'The signer\'s certificate, in PEM or DER' \
+                    --output 'Contents of the signature\'s partition; - for standard output' \
+                    --json 'Print JSON' \
+                    --debug 'print the log and the trace of a failure'
             case check
                 printf '%s\t%s\n' \
                     --help 'explain the command'
@@ -683,11 +846,23 @@ function __dmctl_operands -a command previous program typed
             printf '%s\n' bow cache clone crypt delay dust ebs era error flakey integrity linear log-writes mirror multipath raid snapshot snapshot-merge snapshot-origin striped switch thin thin-pool unstriped vdo verity writecache zero zoned
         case stats:stats
             printf '%s\n' help clear create delete group list print report ungroup update_filemap version
+        case 'verity:*'
+            printf '%s\t%s\n' \
+                format 'Make the hash tree of a device or file, and parity.' \
+                verify 'Compare data and hash tree with the root hash.' \
+                repair 'Put right with parity what is wrong.' \
+                dump 'Print what a hash tree\'s superblock says.' \
+                open 'Make a device that verifies what is read.' \
+                status 'Show an open verity device.' \
+                close 'Remove a verity device.' \
+                sign 'Sign a root hash for the kernel.' \
+                verify-signature 'Check the signature of a root hash.' \
+                gpt 'Print the partition UUIDs that belong to a root hash.'
         case 'build:*'
             __fish_complete_path $typed
-        case 'create:*' 'check:*' 'install-links:*'
+        case 'create:*' 'verity-format:*' 'verity-verify:*' 'verity-repair:*' 'verity-dump:*' 'verity-open:*' 'verity-verify-signature:*' 'check:*' 'install-links:*'
             __fish_complete_path $typed
-        case 'remove:*' 'suspend:*' 'resume:*' 'clear:*' 'wipe_table:*' 'rename:*' 'measure:*' 'message:*' 'info:*' 'deps:*' 'stats:*' 'status:*' 'table:*' 'wait:*' 'mknodes:*' 'mangle:*' 'setgeometry:*' 'show:*' 'tree:*' 'holders:*' 'explain:*'
+        case 'remove:*' 'suspend:*' 'resume:*' 'clear:*' 'wipe_table:*' 'rename:*' 'measure:*' 'message:*' 'info:*' 'deps:*' 'stats:*' 'status:*' 'table:*' 'wait:*' 'mknodes:*' 'mangle:*' 'setgeometry:*' 'show:*' 'tree:*' 'holders:*' 'explain:*' 'verity-status:*' 'verity-close:*'
             __dmctl_devices
         case 'load:*' 'reload:*'
             __dmctl_devices

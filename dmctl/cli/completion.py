@@ -10,7 +10,7 @@ import functools
 from collections.abc import Iterable
 
 from dmctl.cli import completion_fish
-from dmctl.cli.completion_words import HEAD, commands, natives_by_name, operands, options_both, values
+from dmctl.cli.completion_words import HEAD, commands, groups, operands, options_both, top_natives, values
 from dmctl.cli.spec import COMMANDS, STATS_COMMANDS, Command, Option
 from dmctl.targets import TARGETS
 
@@ -65,6 +65,10 @@ def _bash() -> str:
     fields = "".join(
         f"        {'|'.join(patterns)})\n            _dmctl_{'list' if several else 'words'} {' '.join(names)} ;;\n"
         for (several, names), patterns in offers.items()
+    )
+    actions = "".join(
+        f"                {name}:*) _dmctl_words {' '.join(word for word, _ in pairs)} ;;\n"
+        for name, pairs in groups().items()
     )
     with_devices = "|".join(f"{command.name}:*" for command in commands() if "DEVICE" in command.usage)
     return f"""{HEAD}# shellcheck shell=bash
@@ -133,7 +137,7 @@ _dmctl() {{
         cut=${{cut#"$previous="}}
         current=${{current#*=}}
     fi
-    [[ $program == dm@(setup|stats) ]] || commands+=({" ".join(natives_by_name())})
+    [[ $program == dm@(setup|stats) ]] || commands+=({" ".join(name for name, _ in top_natives())})
     # Which has but one command, and has it in its name.
     [[ $program != dmstats ]] || commands=(stats) command=stats
     [[ $command$place != stats1 ]] || previous=stats
@@ -143,6 +147,13 @@ _dmctl() {{
             break
         fi
     done
+    case $command in
+        {"|".join(groups())})  # the word behind it is the command
+            for word in "${{COMP_WORDS[@]:1:place-1}}"; do
+                [[ $word == "$command" || $word == -* ]] || {{ command+=-$word && break; }}
+            done
+            ;;
+    esac
     case $command in
         '') _dmctl_words "${{commands[@]}}" ;;
 {"".join(cases)}    esac
@@ -156,7 +167,7 @@ _dmctl() {{
                 *:-) _dmctl_words "${{options[@]}}" ;;
                 build:build|build:--then|target-version:*) _dmctl_words "${{targets[@]}}" ;;
                 stats:stats) _dmctl_words {" ".join(STATS_COMMANDS)} ;;
-                {with_devices}) _dmctl_devices ;;
+{actions}                {with_devices}) _dmctl_devices ;;
             esac
             ;;
     esac
@@ -184,8 +195,23 @@ def _bash_pattern(command: str, option: Option) -> str:
 
 
 def _zsh() -> str:
-    def described(commands: Iterable[Command]) -> str:
-        return "".join(f"        {_quoted(f'{command.name}:{command.summary}')}\n" for command in commands)
+    def described(pairs: Iterable[tuple[str, str]]) -> str:
+        return "".join(f"        {_quoted(f'{name}:{summary}')}\n" for name, summary in pairs)
+
+    def group(both: tuple[str, list[tuple[str, str]]]) -> str:
+        """The word behind it is the command."""
+        name, pairs = both
+        return f"""    if [[ $words[1] == {name} ]]; then
+        commands=(
+{described(pairs)}        )
+        if ((CURRENT < 3)); then
+            _describe command commands
+            return
+        fi
+        words=("{name}-$words[2]" "${{(@)words[3,-1]}}")
+        ((CURRENT--))
+    fi
+"""
 
     cases = []
     for command in commands():
@@ -242,9 +268,9 @@ _dmctl_list() {{
     local -a commands natives
     integer place
     commands=(
-{described(COMMANDS.values())}    )
+{described((one.name, one.summary) for one in COMMANDS.values())}    )
     natives=(
-{described(commands()[len(COMMANDS) :])}    )
+{described(top_natives())}    )
     if [[ ${{service:t}} == dm(setup|stats) ]]; then
         # Somebody else's is the better one.
         if (( $+functions[_${{service:t}}] )); then
@@ -268,7 +294,7 @@ _dmctl_list() {{
     fi
     words=("${{(@)words[place,-1]}}")
     ((CURRENT -= place - 1))
-    case $words[1] in
+{"".join(map(group, groups().items()))}    case $words[1] in
 {"".join(cases)}    esac
 }}
 
@@ -281,7 +307,7 @@ def _zsh_option(command: Command, option: Option) -> list[str]:
     again = "*" if option.long in ("device", "then", "size") else ""
     if not option.argument:
         return [f"{again}{name}[{text}]" for name in (f"--{option.long}", *(f"-{letter}" for letter in option.short))]
-    action = {"DEVICE": "_dmctl_devices", "FILE|-": "_files"}.get(option.argument, "")
+    action = {"DEVICE": "_dmctl_devices", "FILE|-": "_files", "FILE": "_files"}.get(option.argument, "")
     if known := values(command, option):
         several, names = known
         action = _zsh_lists()[tuple(names)] if several else f"({' '.join(names)})"
@@ -309,6 +335,9 @@ def _zsh_operands(command: Command) -> list[str]:
             "DEVICE": "_dmctl_devices",
             "TABLE_FILE": "_files",
             "FILE|-": "_files",
+            "DATA": "_files",
+            "HASH": "_files",
+            "SIGNATURE": "_files",
             "TARGET": "_dmctl_targets",
             "ARGUMENT": "_dmctl_build",
             "COMMAND": f"({' '.join(STATS_COMMANDS)})",

@@ -6,7 +6,7 @@ longer than all else together. fish takes also words that have what is typed any
 told only where they begin with it.
 """
 
-from dmctl.cli.completion_words import HEAD, commands, natives_by_name, options_both, values
+from dmctl.cli.completion_words import HEAD, commands, groups, options_both, top_natives, values
 from dmctl.cli.spec import COMMANDS, STATS_COMMANDS, Command, Option
 from dmctl.targets import TARGETS
 
@@ -67,6 +67,15 @@ function __dmctl_complete
             end
         end
     end
+    if contains -- "$command" @GROUPS@ # the word behind it is the command
+        for word in $words[2..]
+            if not string match -q -- '-*' $word
+                and test $word != $command
+                set command $command-$word
+                break
+            end
+        end
+    end
     if set -l parts (string match -r '^(--[a-z]+)=(.*)' -- $typed)
         or set -l parts (string match -r '^(-[oOS])(.+)' -- $typed)
         set previous $parts[2]
@@ -108,16 +117,17 @@ complete -c dmctl -f -a '(__dmctl_complete)'
 
 
 def _fish() -> str:
-    own_commands = natives_by_name()
+    own_commands = [name for name, _ in top_natives()]
     lines = [HEAD, _DEVICES]
     lines.append(f"\nset -g __dmctl_of_dmsetup {' '.join(COMMANDS)}\n")
-    lines.append(f"set -g __dmctl_commands $__dmctl_of_dmsetup {' '.join(own_commands)}\n{_START}")
+    lines.append(f"set -g __dmctl_commands $__dmctl_of_dmsetup {' '.join(own_commands)}\n")
+    lines.append(_START.replace("@GROUPS@", " ".join(groups())))
     lines.append(
         "    switch \"$command:$previous\"\n        case ':*'\n            begin\n            printf '%s\\t%s\\n' \\\n"
     )
     lines.append(_described([(one.name, one.summary) for one in commands() if one.name in COMMANDS]))
     lines.append("            test $program = dmsetup\n            or printf '%s\\t%s\\n' \\\n")
-    lines.append(_described([(one.name, one.summary) for one in commands() if one.name in own_commands]))
+    lines.append(_described(top_natives()))
     lines.append('            end | string match -- "$typed*"\n')
     lines += _arguments()
     lines.append(
@@ -142,7 +152,7 @@ def _candidates(command: Command, option: Option) -> str:
     """The line that tells what an option's argument may be."""
     if option.argument == "DEVICE":
         return "            __dmctl_devices\n"
-    if option.argument == "FILE|-":
+    if option.argument in ("FILE|-", "FILE"):
         return "            __fish_complete_path $typed\n"
     if not (known := values(command, option)):
         return ""
@@ -167,11 +177,13 @@ def _operands() -> list[str]:
     targets = f"            printf '%s\\n' {' '.join(TARGETS)}\n"
     lines.append(f"        case 'target-version:*' build:build build:--then\n{targets}")
     lines.append(f"        case stats:stats\n            printf '%s\\n' {' '.join(STATS_COMMANDS)}\n")
+    for name, pairs in groups().items():
+        lines.append(f"        case '{name}:*'\n            printf '%s\\t%s\\n' \\\n{_described(pairs)}")
     lines.append("        case 'build:*'\n            __fish_complete_path $typed\n")
     takers: dict[str, list[str]] = {}
     for command in commands():
         found = "            __dmctl_devices\n" if "DEVICE" in command.usage else ""
-        if "FILE" in command.usage or "DIR" in command.usage:
+        if any(word in command.usage for word in ("FILE", "DIR", "DATA", "HASH", "SIGNATURE")):
             found += "            __fish_complete_path $typed\n"
         takers.setdefault(found, []).append(f"'{command.name}:*'")
     lines += [f"        case {' '.join(cases)}\n{found}" for found, cases in takers.items() if found]

@@ -5,6 +5,7 @@ import functools
 
 from dmctl.cli.compat import forest
 from dmctl.cli.manual import options_of
+from dmctl.cli.native import NATIVE, VERITY
 from dmctl.cli.reference import Native, natives
 from dmctl.cli.show import FIELDS as SHOW_FIELDS
 from dmctl.cli.spec import COMMANDS, Command, Option
@@ -57,14 +58,25 @@ def fields() -> dict[str, list[str]]:
 
 @functools.cache
 def natives_by_name() -> dict[str, Native]:
-    return {native.name: native for native in natives()}
+    """The native commands; one of a group as "verity-format", which is one word to the shells' `case`."""
+    return {native.name.replace(" ", "-"): native for native in natives()}
+
+
+def groups() -> dict[str, list[tuple[str, str]]]:
+    """The words that have commands behind them, and these with what they do."""
+    return {"verity": [(name, summary) for name, (_, summary) in VERITY.items()]}
+
+
+def top_natives() -> list[tuple[str, str]]:
+    """The words of native commands and groups that come first, and what they do."""
+    return [(name, summary) for name, (_, summary, _) in NATIVE.items()]
 
 
 @functools.cache
 def commands() -> list[Command]:
     return [
         *COMMANDS.values(),
-        *(Command(one.name, (0, -1), 0, "", one.usage, one.summary) for one in natives_by_name().values()),
+        *(Command(name, (0, -1), 0, "", one.usage, one.summary) for name, one in natives_by_name().items()),
     ]
 
 

@@ -16,6 +16,7 @@ from dmctl.units import SECTOR_BYTES, parse_devno
 from dmctl.verity import device as verity
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The device's name.")]
+Device_ = Annotated[str, typer.Argument(metavar="DEVICE", help="The device's name.")]
 
 
 def open_(
@@ -109,7 +110,7 @@ def _one_of(wanted: dict[str, bool], what: str) -> str | None:
     return chosen[0] if chosen else None
 
 
-def status(name: Name, as_json: options.AsJson = False) -> None:
+def status(name: Device_, as_json: options.AsJson = False) -> None:
     """Show an open verity device."""
     try:
         there = verity.look_at(name)
@@ -175,7 +176,7 @@ def _flags(there: verity.Opened) -> list[str]:
 
 
 def close(
-    name: Name,
+    name: Device_,
     deferred: Annotated[
         bool, typer.Option("--deferred", help="Where it is in use, remove it as soon as it is not.")
     ] = False,

@@ -202,7 +202,7 @@ def test_signature_is_asked_about(disk, dmctl):
 
 
 def test_unreadable_blocks_are_wrong(disk, prefix):
-    """Told as wrong, and parity knows what was there. Where it cannot be written, that is an error and no endless loop."""
+    """Told as wrong, and parity knows what was there; that it cannot be written is an error, not an endless loop."""
     data, hashes, parity = (disk(2 << 20) for _ in range(3))
     with open(data.path, "r+b") as file:
         file.write(os.urandom(2 << 20))
