@@ -7,7 +7,6 @@ import json
 import os
 import stat
 import sys
-import tempfile
 from collections.abc import Iterable
 from typing import Annotated, Any
 
@@ -82,7 +81,7 @@ def sign(
             attached = signatures.attach(
                 _read(attach), hash_text, certificate, with_certificate=with_cert, digest=digest
             )
-        except (signatures.NotASignatureError, signatures.SignatureMismatchError) as error:
+        except (UsageError, signatures.NotASignatureError, signatures.SignatureMismatchError) as error:
             raise type(error)(f"{attach}: {error}") from None
         made, digest = attached.der, attached.digest
         warnings += attached.warnings
@@ -286,6 +285,8 @@ def _write(file: str, data: bytes, *, inputs: Iterable[str | None], printable: b
 
 
 def _replace(place: str, data: bytes) -> None:
+    import tempfile
+
     folder, name = os.path.split(place)
     descriptor, temporary = tempfile.mkstemp(prefix=f".{name[:100]}.", dir=folder)
     try:

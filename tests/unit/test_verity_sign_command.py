@@ -6,6 +6,7 @@ import os
 import pty
 import signal
 import stat
+import subprocess
 import sys
 import traceback
 
@@ -220,7 +221,7 @@ def test_gpt(run, tmp_path, signature):
         ("sign ROOT --key CERT --cert CERT -o out", 1, "is no private key"),
         ("sign ROOT --key KEY --cert CERT -o no/where", 3, "no/where cannot be written: No such file"),
         ("sign ROOT --key KEY --cert CERT -o /proc/version", 3, "cannot be written"),
-        ("sign ROOT --key KEY --cert CERT -o /dev/null", 2, "not a regular file"),
+        ("sign ROOT --key KEY --cert CERT -o pipe", 2, "not a regular file"),
         ("sign ROOT --key KEY --cert CERT -o .", 2, "not a regular file"),
         ("sign ROOT --key KEY --cert CERT -o KEY", 2, "is read and cannot be written"),
         ("sign ROOT --key /dev/zero --cert CERT -o out", 1, "more than 1048576 bytes"),
@@ -232,13 +233,15 @@ def test_gpt(run, tmp_path, signature):
 )
 def test_refused(run, tmp_path, monkeypatch, words, status, message):
     monkeypatch.chdir(tmp_path)
+    os.mkfifo("pipe")  # as something that is no file; never a device of the machine, which a mistake would replace
     found, out, err = run(*words.split())
     assert (found, out) == (status, b"")
     assert message in err
     assert err.startswith("dmctl: ")
     assert err.endswith(".\n")
     assert err.count("\n") == 1
-    assert os.listdir() == []
+    assert os.listdir() == ["pipe"]
+    assert stat.S_ISFIFO(os.stat("pipe").st_mode)
 
 
 def test_key_of_a_provider_is_no_key(run, tmp_path):
@@ -334,3 +337,17 @@ def test_a_write_that_fails_leaves_the_old_file(run, tmp_path, monkeypatch):
     status, _out, err = run("sign", "ROOT", "--key", "KEY", "--cert", "CERT", "-o", tmp_path / "out/s")
     assert (status, err) == (1, f"dmctl: {tmp_path}/out/s cannot be written: No space left on device.\n")
     assert [(file.name, file.read_text()) for file in (tmp_path / "out").iterdir()] == [("s", "old")]
+
+
+def test_cryptography_is_loaded_only_for_a_certificate():
+    """It takes longer than any other command of the group needs to start."""
+    program = (
+        "import sys\n"
+        "from dmctl.cli import verity_sign\n"
+        f"verity_sign.sign('{ROOT}', emit='-')\n"
+        f"verity_sign.gpt('{ROOT}', arch='arm64')\n"
+        "sys.exit('cryptography' in sys.modules)\n"
+    )
+    done = subprocess.run([sys.executable, "-P", "-c", program], capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr.decode()
+    assert done.stdout.startswith(ROOT.encode() + b"PARTITION")

@@ -124,6 +124,70 @@ def test_verify_finds_changed_attributes(rsa):
         verify(made.replace(old, new), OTHER_ROOT, rsa.cert)
 
 
+CONTENT_TYPE, MESSAGE_DIGEST = "1.2.840.113549.1.9.3", "1.2.840.113549.1.9.4"
+DATA = asn1.oid("1.2.840.113549.1.7.1")
+DIGEST = asn1.encode(asn1.OCTET_STRING, hashlib.sha256(ROOT.encode()).digest())
+
+
+def with_attributes(pair, *attributes):
+    """A signature with these attributes, which openssl would not all write: each a type and values."""
+    bare = pair.sign("-nocerts", "-noattr")
+    old = pair.value()
+    encoded = [
+        asn1.encode(asn1.SEQUENCE, asn1.oid(kind), asn1.encode(asn1.SET, *values)) for kind, *values in attributes
+    ]
+    value = pair.key.sign(asn1.encode(asn1.SET, *encoded), "sha256")
+    algorithm = bytes.fromhex("300d06092a864886f70d0101010500")
+    assert bare.count(algorithm) == 1
+    signed = bare.replace(algorithm, asn1.encode(asn1.CONTEXT_0, *encoded) + algorithm).replace(old, value)
+    return relengthened(signed, bare)
+
+
+def relengthened(changed, bare):
+    """The lengths of the five elements that the attributes are in, from the inside out."""
+    grown = len(changed) - len(bare)
+    at, lengths = 0, []
+    while len(lengths) < 5:
+        tag, length = bare[at], int.from_bytes(bare[at + 2 : at + 4], "big")
+        if bare[at + 1] == 0x82:  # the others are short, and before the attributes
+            lengths.append((at, tag, length))
+            at += 4
+        else:
+            at += 2 + bare[at + 1]
+    out = bytearray(changed)
+    for place, _tag, length in lengths:
+        out[place + 2 : place + 4] = (length + grown).to_bytes(2, "big")
+    return bytes(out)
+
+
+def test_attributes(rsa, tmp_path):
+    right = (CONTENT_TYPE, DATA), (MESSAGE_DIGEST, DIGEST)
+    made = with_attributes(rsa, *right)
+    verify(made, ROOT, rsa.cert)
+    (tmp_path / "der").write_bytes(made)
+    check = ("-verify", "-binary", "-noverify", "-inform", "der", "-in", tmp_path / "der", "-certfile", rsa.cert_file)
+    (tmp_path / "root").write_text(ROOT)
+    assert openssl("smime", *check, "-content", tmp_path / "root") == ROOT.encode()
+    for attributes, message in (
+        (right[:1], "no message digest"),
+        (right[1:], "no content type"),
+        (((CONTENT_TYPE, asn1.oid("1.2.3")), right[1]), "something else than data"),
+        ((right[0], (MESSAGE_DIGEST, asn1.encode(asn1.OCTET_STRING, bytes(32)))), "something else than this root"),
+        ((*right, right[1]), "is there twice"),
+        ((right[0], (MESSAGE_DIGEST, DIGEST, DIGEST)), "cannot be read"),
+        ((right[0], (MESSAGE_DIGEST,)), "cannot be read"),
+    ):
+        with pytest.raises(SignatureMismatchError, match=message):
+            verify(with_attributes(rsa, *attributes), ROOT, rsa.cert)
+
+
+def test_nobody_has_signed(rsa):
+    """What `openssl crl2pkcs7` makes of certificates alone."""
+    made = openssl("crl2pkcs7", "-nocrl", "-certfile", rsa.cert_file, "-outform", "der")
+    with pytest.raises(NotASignatureError, match="nobody has signed"):
+        verify(made, ROOT, rsa.cert)
+
+
 @pytest.mark.parametrize(
     ("options", "error", "message"),
     [
@@ -229,6 +293,9 @@ def test_attach_pkcs7(rsa, ec, bare, form):
     for options in (("-nodetach",), ("-nodetach", "-noattr")):
         with pytest.raises(NotASignatureError, match="detach it"):
             attach(rsa.sign(*options, "-outform", form), ROOT, rsa.cert)
+    for options in ({"with_certificate": True}, {"digest": "sha256"}):
+        with pytest.raises(UsageError, match="finished"):
+            attach(plain, ROOT, rsa.cert, **options)
     with pytest.raises(NotASignatureError, match="PEM of CERTIFICATE"):
         attach(rsa.cert_file.read_bytes(), ROOT, rsa.cert)
 
