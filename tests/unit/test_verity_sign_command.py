@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """dmctl verity sign, verify-signature and gpt: arguments, files, exit statuses, and that no secret is told."""
 
+import base64
 import json
 import os
 import pty
@@ -178,7 +179,7 @@ def test_warnings_of_the_certificate(run, tmp_path, pair):
     assert run("verify-signature", "ROOT", tmp_path / "s", "--cert", old)[0] == 0
 
 
-def test_gpt(run, tmp_path, signature):
+def test_gpt(run, tmp_path, signature, pair):
     status, out, err = run("gpt", "ROOT", "--arch", "arm64")
     assert (status, err) == (0, "")
     assert out.decode().splitlines()[:3] == [
@@ -196,6 +197,11 @@ def test_gpt(run, tmp_path, signature):
         "uuid": None,
     }
     assert run(*words, "-") == (0, (tmp_path / "part").read_bytes(), "")
+    assert json.loads((tmp_path / "part").read_bytes().rstrip(b"\0")) == {
+        "rootHash": ROOT,
+        "certificateFingerprint": pair.cert.fingerprint,
+        "signature": base64.b64encode(signature.read_bytes()).decode(),
+    }
     assert run("gpt", OTHER_ROOT, *words[2:], tmp_path / "other")[0] == 6
     assert not (tmp_path / "other").exists()
     assert run("gpt", "0" * 40)[0] == 2

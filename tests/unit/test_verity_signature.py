@@ -129,10 +129,9 @@ DATA = asn1.oid("1.2.840.113549.1.7.1")
 DIGEST = asn1.encode(asn1.OCTET_STRING, hashlib.sha256(ROOT.encode()).digest())
 
 
-def with_attributes(pair, *attributes):
+def with_attributes(pair, bare, *attributes):
     """A signature with these attributes, which openssl would not all write: each a type and values."""
-    bare = pair.sign("-nocerts", "-noattr")
-    old = pair.value()
+    old = SignedData.from_bytes(bare).signers[0].value
     encoded = [
         asn1.encode(asn1.SEQUENCE, asn1.oid(kind), asn1.encode(asn1.SET, *values)) for kind, *values in attributes
     ]
@@ -160,9 +159,9 @@ def relengthened(changed, bare):
     return bytes(out)
 
 
-def test_attributes(rsa, tmp_path):
+def test_attributes(rsa, bare, tmp_path):
     right = (CONTENT_TYPE, DATA), (MESSAGE_DIGEST, DIGEST)
-    made = with_attributes(rsa, *right)
+    made = with_attributes(rsa, bare, *right)
     verify(made, ROOT, rsa.cert)
     (tmp_path / "der").write_bytes(made)
     check = ("-verify", "-binary", "-noverify", "-inform", "der", "-in", tmp_path / "der", "-certfile", rsa.cert_file)
@@ -178,7 +177,7 @@ def test_attributes(rsa, tmp_path):
         ((right[0], (MESSAGE_DIGEST,)), "cannot be read"),
     ):
         with pytest.raises(SignatureMismatchError, match=message):
-            verify(with_attributes(rsa, *attributes), ROOT, rsa.cert)
+            verify(with_attributes(rsa, bare, *attributes), ROOT, rsa.cert)
 
 
 def test_nobody_has_signed(rsa):
@@ -230,7 +229,7 @@ def test_ber(rsa, bare):
 
 
 def test_no_byte_of_a_signature_may_change(rsa, bare):
-    assert [(at, bit) for at in range(len(bare)) for bit in (0x01, 0x40) if fits(bare, at, bit, rsa.cert)] == []
+    assert [at for at in range(len(bare)) if fits(bare, at, 1 << at % 8, rsa.cert)] == []
 
 
 def fits(signature, at, bit, cert):
@@ -303,7 +302,7 @@ def test_attach_pkcs7(rsa, ec, bare, form):
 TYPED = (NotASignatureError, SignatureMismatchError, CertificateError, UsageError)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(data=st.data())
 def test_garbled_input_raises_nothing_else(rsa, ec, data):
     """Cut, changed, lengthened: a sentence about it, or nothing where it does no harm."""
