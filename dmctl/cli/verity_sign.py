@@ -13,7 +13,6 @@ from typing import Annotated, Any
 import typer
 
 from dmctl.cli import stream
-from dmctl.cli.grid import Column, write_rows
 from dmctl.errors import DmctlError, UsageError
 from dmctl.verity import gpt as partitions
 from dmctl.verity import signature as signatures
@@ -96,7 +95,7 @@ def sign(
     _warn(warnings)
     if as_json:
         answer = {"root_hash": hash_text, "signature_file": output, "signature_bytes": len(made)}
-        _print_json("sign", answer | {"digest": digest or None} | _signer(certificate), warnings)
+        _print_json("verity sign", answer | {"digest": digest or None} | _signer(certificate), warnings)
 
 
 def verify_signature(
@@ -132,12 +131,12 @@ def verify_signature(
     except signatures.SignatureMismatchError as error:
         _warn(warnings)
         if as_json:
-            _print_json("verify-signature", answer | {"valid": False, "reason": str(error)}, warnings)
+            _print_json("verity verify-signature", answer | {"valid": False, "reason": str(error)}, warnings)
         raise signatures.SignatureMismatchError(f"{file}: {error}") from None
     _warn(warnings)
     if as_json:
         inside = {"attributes": found.has_attributes, "certificates": found.certificates}
-        _print_json("verify-signature", answer | {"valid": True, "reason": None} | inside, warnings)
+        _print_json("verity verify-signature", answer | {"valid": True, "reason": None} | inside, warnings)
     else:
         stream.write(f"{file} is a signature of this root hash by {certificate.subject or certificate.fingerprint}.\n")
 
@@ -190,10 +189,10 @@ def gpt(
     _warn(warnings)
     if as_json:
         rows = [{"name": one.name, "type_uuid": one.type_uuid, "uuid": one.uuid} for one in found]
-        _print_json("gpt", answer | {"partitions": rows}, warnings)
+        _print_json("verity gpt", answer | {"partitions": rows}, warnings)
     elif output != _STDOUT:
-        columns = (Column("PARTITION"), Column("TYPE"), Column("UUID"))
-        write_rows(columns, [(one.name, one.type_uuid, one.uuid or "any") for one in found])
+        for one in found:  # two UUIDs a line would be wider than a terminal
+            stream.write(f"{one.name}:\n  type: {one.type_uuid}\n  uuid: {one.uuid or 'any'}\n")
 
 
 def _root(word: str | None, file: str | None) -> str:
@@ -325,5 +324,5 @@ def _signer(certificate: Certificate | None) -> dict[str, Any]:
 
 
 def _print_json(command: str, answer: dict[str, Any], warnings: list[str]) -> None:
-    version = {"command": f"verity {command}", "vers_major": 1, "vers_minor": 0}
+    version = {"command": command, "vers_major": 1, "vers_minor": 0}
     stream.write(json.dumps({"output_version": version, **answer, "warnings": warnings}, indent=2) + "\n")

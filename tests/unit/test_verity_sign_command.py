@@ -158,7 +158,9 @@ def test_verify_signature(run, signature, pair):
         "",
     )
     status, out, _err = run("verify-signature", "ROOT", signature, "--cert", "CERT", "--json")
-    assert (status, json.loads(out)["valid"], json.loads(out)["reason"]) == (0, True, None)
+    found = json.loads(out)
+    assert found["output_version"] == {"command": "verity verify-signature", "vers_major": 1, "vers_minor": 0}
+    assert (status, found["valid"], found["reason"]) == (0, True, None)
     status, out, err = run("verify-signature", OTHER_ROOT, signature, "--cert", "CERT")
     assert (status, out, err.count("\n")) == (6, b"", 1)
     status, out, err = run("verify-signature", OTHER_ROOT, signature, "--cert", "CERT", "--json")
@@ -182,14 +184,21 @@ def test_warnings_of_the_certificate(run, tmp_path, pair):
 def test_gpt(run, tmp_path, signature, pair):
     status, out, err = run("gpt", "ROOT", "--arch", "arm64")
     assert (status, err) == (0, "")
-    assert out.decode().splitlines()[:3] == [
-        "PARTITION        TYPE                                  UUID",
-        "root             b921b045-1df0-41c3-af44-4c6f280d3fae  4392712b-a013-68ef-df14-b05c76f9e4df",
-        "root-verity      df3300ce-d69f-4c92-978c-9bfb0f38d820  0d536646-30b5-d486-32ed-17a137f39076",
+    told = out.decode().splitlines()
+    assert len(told) == 3 * 6
+    assert told[:9] == [
+        *("root:", "  type: b921b045-1df0-41c3-af44-4c6f280d3fae", "  uuid: 4392712b-a013-68ef-df14-b05c76f9e4df"),
+        *(
+            "root-verity:",
+            "  type: df3300ce-d69f-4c92-978c-9bfb0f38d820",
+            "  uuid: 0d536646-30b5-d486-32ed-17a137f39076",
+        ),
+        *("root-verity-sig:", "  type: 6db69de6-29f4-4758-a7a5-962190f00ce3", "  uuid: any"),
     ]
     words = ("gpt", "ROOT", "--arch", "arm64", "--sign", signature, "--cert", "CERT", "-o")
     status, out, _err = run(*words, tmp_path / "part", "--json")
     found = json.loads(out)
+    assert found["output_version"] == {"command": "verity gpt", "vers_major": 1, "vers_minor": 0}
     assert (status, found["architecture"], found["signature_partition_bytes"]) == (0, "arm64", 4096)
     assert found["partitions"][2] == {
         "name": "root-verity-sig",
@@ -356,4 +365,4 @@ def test_cryptography_is_loaded_only_for_a_certificate():
     )
     done = subprocess.run([sys.executable, "-P", "-c", program], capture_output=True, check=False)
     assert done.returncode == 0, done.stderr.decode()
-    assert done.stdout.startswith(ROOT.encode() + b"PARTITION")
+    assert done.stdout.startswith(ROOT.encode() + b"root:\n")
