@@ -44,7 +44,8 @@ def sign(
         typer.Option("--passphrase-file", metavar="FILE", help="File whose first line is the key's passphrase."),
     ] = None,
     digest: Annotated[
-        str | None, typer.Option("--digest", metavar="DIGEST", help=f"{', '.join(DIGESTS)}; the first if not said.")
+        str | None,
+        typer.Option("--digest", metavar="DIGEST", help=f"Digest: {', '.join(DIGESTS)}; the first if not said."),
     ] = None,
     with_cert: Annotated[bool, typer.Option("--with-cert", help="Put the certificate into the signature.")] = False,
     emit: Annotated[
