@@ -7,7 +7,6 @@ import json
 import os
 import stat
 import sys
-import tempfile
 from collections.abc import Iterable
 from typing import Annotated, Any
 
@@ -45,7 +44,8 @@ def sign(
         typer.Option("--passphrase-file", metavar="FILE", help="File whose first line is the key's passphrase."),
     ] = None,
     digest: Annotated[
-        str | None, typer.Option("--digest", metavar="DIGEST", help=f"{', '.join(DIGESTS)}; the first if not said.")
+        str | None,
+        typer.Option("--digest", metavar="DIGEST", help=f"Digest: {', '.join(DIGESTS)}; the first if not said."),
     ] = None,
     with_cert: Annotated[bool, typer.Option("--with-cert", help="Put the certificate into the signature.")] = False,
     emit: Annotated[
@@ -81,7 +81,7 @@ def sign(
             attached = signatures.attach(
                 _read(attach), hash_text, certificate, with_certificate=with_cert, digest=digest
             )
-        except (signatures.NotASignatureError, signatures.SignatureMismatchError) as error:
+        except (UsageError, signatures.NotASignatureError, signatures.SignatureMismatchError) as error:
             raise type(error)(f"{attach}: {error}") from None
         made, digest = attached.der, attached.digest
         warnings += attached.warnings
@@ -285,6 +285,8 @@ def _write(file: str, data: bytes, *, inputs: Iterable[str | None], printable: b
 
 
 def _replace(place: str, data: bytes) -> None:
+    import tempfile
+
     folder, name = os.path.split(place)
     descriptor, temporary = tempfile.mkstemp(prefix=f".{name[:100]}.", dir=folder)
     try:
@@ -323,5 +325,5 @@ def _signer(certificate: Certificate | None) -> dict[str, Any]:
 
 
 def _print_json(command: str, answer: dict[str, Any], warnings: list[str]) -> None:
-    version = {"command": f"verity {command}", "vers_major": 1, "vers_minor": 0}
+    version = {"command": command, "vers_major": 1, "vers_minor": 0}
     stream.write(json.dumps({"output_version": version, **answer, "warnings": warnings}, indent=2) + "\n")

@@ -296,6 +296,7 @@ def attach(
     data: PKCS #7 in DER, BER or PEM, whose certificates and attributes stay; or the bare value of an RSA (PKCS #1 v1.5)
     or ECDSA signature (two numbers in DER, or one behind the other), for which there must be a certificate.
     digest: what a bare value was made with; found out where it is not said.
+    with_certificate: put the certificate in; both for a bare value only.
     NotASignatureError: it is neither. SignatureMismatchError: it is not of this root hash and by this certificate.
     """
     signed = signed_bytes(root)
@@ -312,6 +313,8 @@ def attach(
             raise SignatureMismatchError("This value is none of a signature of this root hash by the certificate.")
         raise NotASignatureError("This is neither PKCS #7 nor the bare value of a signature by the certificate.")
     found = SignedData.from_bytes(binary)
+    if with_certificate or digest:
+        raise UsageError("This is finished PKCS #7: certificate and digest algorithm are as they are.")
     warnings = []
     used = found.verify(root, certificate).digest if certificate is not None else ""
     if certificate is None:

@@ -118,6 +118,7 @@ def test_what_is_no_certificate(ec, tmp_path):
     for data in (openssl(*ed25519), openssl(*pss)):
         with pytest.raises(CertificateError, match="c is neither RSA nor EC"):
             Certificate.from_bytes(data, "c")
-    for data in (b"", b"x", b"0\0", ec.key_file.read_bytes(), ec.cert_file.read_bytes()[:300]):
+    name_that_is_no_text = openssl("x509", "-in", ec.cert_file, "-outform", "der").replace(b"Images", b"\xff\xfeages")
+    for data in (name_that_is_no_text, b"", b"x", b"0\0", ec.key_file.read_bytes(), ec.cert_file.read_bytes()[:300]):
         with pytest.raises(CertificateError, match="c is no certificate"):
             Certificate.from_bytes(data, "c")

@@ -94,6 +94,11 @@ def test_signature_partition_is_whole_blocks(length, whole):
     assert len(json.loads(made.rstrip(b"\0"))["signature"]) == -(-length // 3) * 4
 
 
+def test_signature_partition_that_is_full():
+    made = gpt.signature_partition("0" * 66, bytes(2931), "0" * 64)
+    assert (len(made), made[-1:]) == (4096, b"}")
+
+
 def test_long_and_short_root_hashes():
     """Of 512 bits the middle is nowhere; 224 bits do not have room for two UUIDs."""
     assert gpt.partition_uuids("a" * 32 + "b" * 64 + "c" * 32) == (

@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """dmctl verity sign, verify-signature and gpt: arguments, files, exit statuses, and that no secret is told."""
 
+import base64
 import json
 import os
 import pty
 import signal
 import stat
+import subprocess
 import sys
 import traceback
 
@@ -156,7 +158,9 @@ def test_verify_signature(run, signature, pair):
         "",
     )
     status, out, _err = run("verify-signature", "ROOT", signature, "--cert", "CERT", "--json")
-    assert (status, json.loads(out)["valid"], json.loads(out)["reason"]) == (0, True, None)
+    found = json.loads(out)
+    assert found["output_version"] == {"command": "verity verify-signature", "vers_major": 1, "vers_minor": 0}
+    assert (status, found["valid"], found["reason"]) == (0, True, None)
     status, out, err = run("verify-signature", OTHER_ROOT, signature, "--cert", "CERT")
     assert (status, out, err.count("\n")) == (6, b"", 1)
     status, out, err = run("verify-signature", OTHER_ROOT, signature, "--cert", "CERT", "--json")
@@ -177,17 +181,24 @@ def test_warnings_of_the_certificate(run, tmp_path, pair):
     assert run("verify-signature", "ROOT", tmp_path / "s", "--cert", old)[0] == 0
 
 
-def test_gpt(run, tmp_path, signature):
+def test_gpt(run, tmp_path, signature, pair):
     status, out, err = run("gpt", "ROOT", "--arch", "arm64")
     assert (status, err) == (0, "")
-    assert out.decode().splitlines()[:3] == [
-        "PARTITION        TYPE                                  UUID",
-        "root             b921b045-1df0-41c3-af44-4c6f280d3fae  4392712b-a013-68ef-df14-b05c76f9e4df",
-        "root-verity      df3300ce-d69f-4c92-978c-9bfb0f38d820  0d536646-30b5-d486-32ed-17a137f39076",
+    told = out.decode().splitlines()
+    assert len(told) == 3 * 6
+    assert told[:9] == [
+        *("root:", "  type: b921b045-1df0-41c3-af44-4c6f280d3fae", "  uuid: 4392712b-a013-68ef-df14-b05c76f9e4df"),
+        *(
+            "root-verity:",
+            "  type: df3300ce-d69f-4c92-978c-9bfb0f38d820",
+            "  uuid: 0d536646-30b5-d486-32ed-17a137f39076",
+        ),
+        *("root-verity-sig:", "  type: 6db69de6-29f4-4758-a7a5-962190f00ce3", "  uuid: any"),
     ]
     words = ("gpt", "ROOT", "--arch", "arm64", "--sign", signature, "--cert", "CERT", "-o")
     status, out, _err = run(*words, tmp_path / "part", "--json")
     found = json.loads(out)
+    assert found["output_version"] == {"command": "verity gpt", "vers_major": 1, "vers_minor": 0}
     assert (status, found["architecture"], found["signature_partition_bytes"]) == (0, "arm64", 4096)
     assert found["partitions"][2] == {
         "name": "root-verity-sig",
@@ -195,6 +206,11 @@ def test_gpt(run, tmp_path, signature):
         "uuid": None,
     }
     assert run(*words, "-") == (0, (tmp_path / "part").read_bytes(), "")
+    assert json.loads((tmp_path / "part").read_bytes().rstrip(b"\0")) == {
+        "rootHash": ROOT,
+        "certificateFingerprint": pair.cert.fingerprint,
+        "signature": base64.b64encode(signature.read_bytes()).decode(),
+    }
     assert run("gpt", OTHER_ROOT, *words[2:], tmp_path / "other")[0] == 6
     assert not (tmp_path / "other").exists()
     assert run("gpt", "0" * 40)[0] == 2
@@ -220,7 +236,7 @@ def test_gpt(run, tmp_path, signature):
         ("sign ROOT --key CERT --cert CERT -o out", 1, "is no private key"),
         ("sign ROOT --key KEY --cert CERT -o no/where", 3, "no/where cannot be written: No such file"),
         ("sign ROOT --key KEY --cert CERT -o /proc/version", 3, "cannot be written"),
-        ("sign ROOT --key KEY --cert CERT -o /dev/null", 2, "not a regular file"),
+        ("sign ROOT --key KEY --cert CERT -o pipe", 2, "not a regular file"),
         ("sign ROOT --key KEY --cert CERT -o .", 2, "not a regular file"),
         ("sign ROOT --key KEY --cert CERT -o KEY", 2, "is read and cannot be written"),
         ("sign ROOT --key /dev/zero --cert CERT -o out", 1, "more than 1048576 bytes"),
@@ -232,13 +248,15 @@ def test_gpt(run, tmp_path, signature):
 )
 def test_refused(run, tmp_path, monkeypatch, words, status, message):
     monkeypatch.chdir(tmp_path)
+    os.mkfifo("pipe")  # as something that is no file; never a device of the machine, which a mistake would replace
     found, out, err = run(*words.split())
     assert (found, out) == (status, b"")
     assert message in err
     assert err.startswith("dmctl: ")
     assert err.endswith(".\n")
     assert err.count("\n") == 1
-    assert os.listdir() == []
+    assert os.listdir() == ["pipe"]
+    assert stat.S_ISFIFO(os.stat("pipe").st_mode)
 
 
 def test_key_of_a_provider_is_no_key(run, tmp_path):
@@ -334,3 +352,17 @@ def test_a_write_that_fails_leaves_the_old_file(run, tmp_path, monkeypatch):
     status, _out, err = run("sign", "ROOT", "--key", "KEY", "--cert", "CERT", "-o", tmp_path / "out/s")
     assert (status, err) == (1, f"dmctl: {tmp_path}/out/s cannot be written: No space left on device.\n")
     assert [(file.name, file.read_text()) for file in (tmp_path / "out").iterdir()] == [("s", "old")]
+
+
+def test_cryptography_is_loaded_only_for_a_certificate():
+    """It takes longer than any other command of the group needs to start."""
+    program = (
+        "import sys\n"
+        "from dmctl.cli import verity_sign\n"
+        f"verity_sign.sign('{ROOT}', emit='-')\n"
+        f"verity_sign.gpt('{ROOT}', arch='arm64')\n"
+        "sys.exit('cryptography' in sys.modules)\n"
+    )
+    done = subprocess.run([sys.executable, "-P", "-c", program], capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr.decode()
+    assert done.stdout.startswith(ROOT.encode() + b"root:\n")
