@@ -10,11 +10,11 @@ PYTHON = /usr/bin/python3
 VENV = .venv
 PYTEST_ARGS =
 # To build: gcc libc6-dev pkg-config libdevmapper-dev libssl-dev python3-dev. For the guest: user-mode-linux udev kmod mount.
-# Beside dmctl in the tests: dmsetup lvm2 thin-provisioning-tools cryptsetup-bin shellcheck mandoc zsh
+# Beside dmctl in the tests: dmsetup lvm2 thin-provisioning-tools cryptsetup-bin openssl shellcheck mandoc zsh
 # fish. CMake and ninja come from pip.
 PACKAGES = gcc libc6-dev pkg-config libdevmapper-dev libssl-dev python3 python3-dev python3-venv \
            user-mode-linux udev kmod mount dmsetup e2fsprogs thin-provisioning-tools lvm2 shellcheck mandoc \
-           cryptsetup-bin zsh fish
+           cryptsetup-bin openssl zsh fish
 
 PIP = PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore $(VENV)/bin/pip --quiet
 STAMP = $(VENV)/.dmctl-installed
@@ -31,7 +31,7 @@ unexport PYTHONDONTWRITEBYTECODE
 help:
 	@echo 'make try          show dmctl at work on a real kernel, in a user-mode Linux guest'
 	@echo 'make check        run all tests, those that need a kernel in the guest'
-	@echo 'make bench        measure the start-up time, and commands about 1000 devices'
+	@echo 'make bench        measure start-up, commands about 1000 devices, hash trees, parity'
 	@echo 'make man          write man/ anew'
 	@echo 'make completions  write completions/ anew'
 	@echo 'make clean        remove what was built, and $(VENV)'
@@ -47,6 +47,8 @@ check: $(STAMP)
 bench: $(STAMP)
 	@$(VENV)/bin/python tests/bench/startup.py
 	@PYTHONPATH=tests $(VENV)/bin/python tests/bench/devices.py
+	@$(VENV)/bin/python tests/bench/verity.py
+	@$(VENV)/bin/python tests/bench/fec.py
 
 # The generators read the installed package, typer app and all.
 man: $(STAMP)

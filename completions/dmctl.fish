@@ -797,7 +797,7 @@ function __dmctl_operands -a command previous program typed
                     --cert 'The key\'s certificate, in PEM or DER' \
                     --output 'The signature; - for standard output' \
                     --passphrase-file 'File whose first line is the key\'s passphrase' \
-                    --digest 'sha256, sha384, sha512; the first if not said' \
+                    --digest 'Digest: sha256, sha384, sha512; the first if not said' \
                     --with-cert 'Put the certificate into the signature' \
                     --emit 'Write what is to be signed elsewhere; - prints it' \
                     --attach 'Take a signature that was made elsewhere' \
