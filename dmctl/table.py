@@ -57,7 +57,7 @@ class ConciseFormatError(DmctlError):
 
     messages: the lines that dmsetup prints about it, in order; the text of the exception is the first.
     fields: what was read of the device in question: name, uuid, minor, flags, table; None for a field not reached.
-    Neither has a key in it: zeros stand in the place of what may be one.
+    Without show_keys, parse_concise() puts zeros in both in the place of what may be a key.
     """
 
     def __init__(self, message: str, fields: tuple[str | None, ...], *, show_fields: bool = True):
@@ -318,13 +318,14 @@ def format_concise(devices: "Iterable[ConciseDevice]") -> str:
     return ";".join(device.format() for device in devices)
 
 
-def parse_concise(text: str) -> "Iterator[ConciseDevice]":
+def parse_concise(text: str, *, show_keys: bool = True) -> "Iterator[ConciseDevice]":
     """The devices of a concise specification, one by one, as `dmsetup create --concise` comes upon them.
 
     dmsetup creates each device before it reads on, so the devices before a mistake exist when it is found: an iterator
-    can do the same. Raises ConciseFormatError.
+    can do the same. Raises ConciseFormatError. show_keys: whether that has what dmsetup prints, keys and all.
     """
     text = text.partition("\0")[0]
+    secretive = None if show_keys else text
     fields = [""]
     at = 0
     while at < len(text):
@@ -332,7 +333,9 @@ def parse_concise(text: str) -> "Iterator[ConciseDevice]":
         at += 1
         if char == "\\":
             if at == len(text):
-                raise _concise_error("Backslash must be followed by another character at end of string.", fields, text)
+                raise _concise_error(
+                    "Backslash must be followed by another character at end of string.", fields, secretive
+                )
             fields[-1] += text[at]
             at += 1
         elif char == "," and len(fields) <= _TABLE_FIELD:
@@ -344,8 +347,8 @@ def parse_concise(text: str) -> "Iterator[ConciseDevice]":
             if char != ";":
                 fields[-1] += char
             if len(fields) != len(_CONCISE_FIELDS):
-                raise _concise_error("Five comma-separated fields are required for each device", fields, text)
-            yield _concise_device(fields, text)
+                raise _concise_error("Five comma-separated fields are required for each device", fields, secretive)
+            yield _concise_device(fields, secretive)
             fields = [""]
             at = _skip_blanks(text, at)
         else:
@@ -353,7 +356,7 @@ def parse_concise(text: str) -> "Iterator[ConciseDevice]":
     # Also when all fields are there, but the text ends in a comma or an escaped character: dmsetup takes neither.
     if len(fields) > 1 or fields[0]:
         message = "Incomplete entry: five comma-separated fields are required for each device"
-        raise _concise_error(message, fields, text)
+        raise _concise_error(message, fields, secretive)
 
 
 def params_without_secrets(target: str, params: str) -> str:
@@ -436,13 +439,17 @@ def _named(fields: tuple[str | None, ...]) -> "Iterator[tuple[str, str | None]]"
     return zip(_CONCISE_FIELDS, fields, strict=True)
 
 
-def _concise_error(message: str, fields: list[str], text: str) -> ConciseFormatError:
+def _concise_error(message: str, fields: list[str], secretive: str | None) -> ConciseFormatError:
     missing = [None] * (len(_CONCISE_FIELDS) - len(fields))
-    return ConciseFormatError(message, (*_without_keys(fields, text), *missing))
+    return ConciseFormatError(message, (*_without_keys(fields, secretive), *missing))
 
 
-def _without_keys(fields: list[str], whole: str) -> list[str]:
-    """The fields of the whole text with zeros in the place of what may be a key: a mistake may put one anywhere."""
+def _without_keys(fields: list[str], whole: str | None) -> list[str]:
+    """The fields of the whole text with zeros in the place of what may be a key, which a mistake may have put anywhere;
+    as they are where there is no text.
+    """
+    if whole is None:
+        return fields
     import re
 
     # Where the names of targets or options have come through, a shorter piece may be a part of a key.
@@ -460,10 +467,10 @@ def _with_zeros(found: "Match[str]") -> str:
     return found[1] + _zeros(found[2])
 
 
-def _concise_device(fields: list[str], text: str) -> ConciseDevice:
+def _concise_device(fields: list[str], secretive: str | None) -> ConciseDevice:
     name, uuid, minor, flags, table = fields
     if flags not in ("", "ro", "rw"):
-        fields = _without_keys(fields, text)
+        fields = _without_keys(fields, secretive)
         message = f"Invalid flags parameter '{fields[3]}' must be 'ro' or 'rw' or empty."
         raise ConciseFormatError(message, tuple(fields), show_fields=False)
     read_only = flags == "ro" if flags else None

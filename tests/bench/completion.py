@@ -25,6 +25,7 @@ KINDS = {
     "target of build": "dmctl build ",
     "field": "dmctl info -c -o name,",
     "field of show": "dmctl show -o name,",
+    "value": "dmctl top --sort ",
     "device": "dmctl info ",
     "device of dmsetup": "dmsetup info ",
 }

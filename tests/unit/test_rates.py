@@ -155,12 +155,12 @@ def test_lines():
 @pytest.mark.parametrize("size", [(80, 24), (80, 4), (10, 24), (1, 1), (300, 100)])
 def test_page_fits(size):
     rows = [row(f"device{number}", COUNTS) for number in range(40)]
-    page = top._page(rows, top.Order("name"), "every 1 s", size)
+    page = top._page(rows, top.Order("name"), top.Scroll(), "every 1 s", size)
     assert len(page) <= size[1]
     plain = [line.replace("\x1b[7m", "").replace("\x1b[0m", "") for line in page]
     assert max(map(len, plain)) <= size[0]
     if size == (80, 24):
-        assert plain[-1].strip() == "21 more lines"
+        assert plain[-1].startswith("21 more lines: 0 above, 21 below")
 
 
 def test_clock(monkeypatch):
