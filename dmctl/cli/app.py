@@ -15,7 +15,7 @@ from dmctl.cli import signals, stream
 from dmctl.cli.compat.run import undo_locale_coercion
 from dmctl.cli.native import NATIVE
 from dmctl.cli.spec import COMMANDS, Command
-from dmctl.errors import DmctlError, ExitStatus
+from dmctl.errors import DmctlError, ExitStatus, UsageError
 
 app = typer.Typer(
     name="dmctl",
@@ -108,6 +108,17 @@ def _load(place: str) -> Any:
     return getattr(importlib.import_module(f"dmctl.cli.{module}"), name)
 
 
+def _refuse_unknown(name: str, wanted: str) -> None:
+    """Raise UsageError where a group has not the wanted command, with what was probably meant."""
+    commands = _load(NATIVE[name][0]) if NATIVE[name][0].startswith("native:") else None
+    if wanted and commands is not None and wanted not in commands:
+        import difflib
+
+        near = difflib.get_close_matches(wanted, commands, 3, 0.6)
+        hint = f"Did you mean {' or '.join(near)}? " if near else ""
+        raise UsageError(f"There is no command {name} {wanted}. {hint}dmctl {name} --help lists its commands.")
+
+
 def _group(commands: dict[str, tuple[str, str]], wanted: str | None) -> typer.Typer:
     """Commands behind one word. Only the wanted one is imported, or all; of the others the help tells."""
     group = typer.Typer(no_args_is_help=True, rich_markup_mode=None, add_completion=False)
@@ -143,7 +154,9 @@ def run(words: list[str]) -> int:
 
         app.command("targets")(_native(available))
     elif words[0] in NATIVE:
-        register(words[0], next((word for word in words[1:] if not word.startswith("-")), ""))
+        wanted = next((word for word in words[1:] if not word.startswith("-")), "")
+        _refuse_unknown(words[0], wanted)
+        register(words[0], wanted)
     try:
         app(args=words, prog_name="dmctl")
     except SystemExit as end:
