@@ -66,7 +66,7 @@ _dmctl() {
         cut=${cut#"$previous="}
         current=${current#*=}
     fi
-    [[ $program == dm@(setup|stats) ]] || commands+=(show tree top holders explain build verity check install-links)
+    [[ $program == dm@(setup|stats) ]] || commands+=(show tree top holders explain build verity veritysetup check install-links)
     # Which has but one command, and has it in its name.
     [[ $program != dmstats ]] || commands=(stats) command=stats
     [[ $command$place != stats1 ]] || previous=stats
@@ -134,6 +134,7 @@ _dmctl() {
         verity-sign) options=(--help) own=(--root-hash-file --key --cert --output --passphrase-file --digest --with-cert --emit --attach --json --debug) ;;
         verity-verify-signature) options=(--help) own=(--cert --root-hash-file --json --debug) ;;
         verity-gpt) options=(--help) own=(--root-hash-file --arch --sign --cert --output --json --debug) ;;
+        veritysetup) options=(--help) own=(--cancel-deferred --check-at-most-once --data-block-size --data-blocks --debug --deferred --error-as-corruption --fec-device --fec-offset --fec-roots --format --hash --hash-block-size --hash-offset --help --ignore-corruption --ignore-zero-blocks --no-superblock --panic-on-corruption --restart-on-corruption --root-hash-signature --root-hash-file --salt --shared --usage --use-tasklets --uuid --verbose --version --debug) ;;
         check) options=(--help) own=(--table --json --debug) ;;
         install-links) options=(--help) own=(--debug) ;;
     esac
@@ -165,7 +166,7 @@ _dmctl() {
         top:--sort|top:-O)
             _dmctl_words name reads writes latency in-flight utilisation ;;
         top:--device) _dmctl_devices ;;
-        *:--gid|*:-G|*:--major|*:-j|*:--minor|*:-m|*:--mode|*:-M|*:--udevcookie|*:--table|*:--uid|*:-U|*:--uuid|*:-u|*:--exec|*:--count|*:--interval|*:--separator|*:--alias|*:--areas|*:--areasize|*:--bounds|*:--groupid|*:--length|*:--programid|*:--regions|*:--regionid|*:--start|*:--units|*:--userdata|*:--create|*:--size|*:--hash|*:-h|*:--format|*:--data-block-size|*:--hash-block-size|*:--data-blocks|*:--hash-offset|*:--salt|*:-s|*:--root-hash-file|*:--fec-device|*:--fec-offset|*:--fec-roots|*:--threads|*:--key|*:--cert|*:--output|*:-o|*:--passphrase-file|*:--digest|*:--emit|*:--attach|*:--arch|*:--sign) ;;
+        *:--gid|*:-G|*:--major|*:-j|*:--minor|*:-m|*:--mode|*:-M|*:--udevcookie|*:--table|*:--uid|*:-U|*:--uuid|*:-u|*:--exec|*:--count|*:--interval|*:--separator|*:--alias|*:--areas|*:--areasize|*:--bounds|*:--groupid|*:--length|*:--programid|*:--regions|*:--regionid|*:--start|*:--units|*:--userdata|*:--create|*:--size|*:--hash|*:-h|*:--format|*:--data-block-size|*:--hash-block-size|*:--data-blocks|*:--hash-offset|*:--salt|*:-s|*:--root-hash-file|*:--fec-device|*:--fec-offset|*:--fec-roots|*:--threads|*:--key|*:--cert|*:--output|*:-o|*:--passphrase-file|*:--digest|*:--emit|*:--attach|*:--arch|*:--sign|*:--root-hash-signature) ;;
         *)
             [[ $current == -* ]] && previous=-
             case $command:$previous in

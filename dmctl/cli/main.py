@@ -15,7 +15,19 @@ if TYPE_CHECKING:
 
 # Called by one of these, dmctl is that program and prints nothing else.
 DMSETUP_NAMES = ("dmsetup", "dmstats", "devmap_name", "losetup", "dmlosetup")
-NATIVE_COMMANDS = ("build", "check", "explain", "holders", "install-links", "show", "top", "tree", "verity")
+VERITYSETUP = "veritysetup"  # this one too, as a native command
+NATIVE_COMMANDS = (
+    "build",
+    "check",
+    "explain",
+    "holders",
+    "install-links",
+    "show",
+    "top",
+    "tree",
+    "verity",
+    "veritysetup",
+)
 
 
 def enter() -> "NoReturn":
@@ -75,6 +87,8 @@ def main(argv: "Sequence[str]") -> int:
 
 
 def _dispatch(program: str, words: list[str], *, as_dmsetup: bool) -> int:
+    if os.path.basename(program) == VERITYSETUP:
+        words.insert(0, VERITYSETUP)
     native = None if as_dmsetup else _native(words)
     if native is not None:
         from dmctl.cli.app import run as run_native

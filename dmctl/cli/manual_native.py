@@ -8,7 +8,7 @@ IN_MAIN = ("check", "install-links")
 PAGES = {
     "dmctl-show": ("show", "tree", "top", "holders", "explain"),
     "dmctl-build": ("build",),
-    "dmctl-verity": tuple(f"verity {name}" for name in VERITY),
+    "dmctl-verity": (*(f"verity {name}" for name in VERITY), "veritysetup"),
 }
 
 MAIN = r""".Ss Native commands
@@ -198,7 +198,13 @@ tells all that is wrong, not what comes first, and its exit status is 6 then, al
 .It
 .Cm close
 refuses a device that is no verity device.
+.It
+A signature cannot be handed to the kernel yet.
 .El
+.Pp
+As
+.Cm veritysetup
+the first and the third are as there.
 .Sh PARITY
 Parity is over the data, the tree and what follows that on its device, so
 .Cm repair

@@ -10,6 +10,7 @@ NATIVE: dict[str, tuple[str, str, bool]] = {
     "explain": ("explain:explain", "Tell what each word of a table and of a status means.", False),
     "build": ("build:build", "Print a table line, or make a device, from arguments with names and units.", True),
     "verity": ("native:VERITY", "Hash trees: make, verify, repair, sign and open them.", False),
+    "veritysetup": ("veritysetup:run", "Do what veritysetup does, for scripts.", True),
     "check": ("check:check", "Look for mistakes in a table before the kernel is asked.", False),
     "install-links": ("links:install_links", "Make links to dmctl by dmsetup's names.", False),
 }

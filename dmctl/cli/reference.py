@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """The native commands as manual and completions tell of them, read from the typer app. Not loaded by any command."""
 
+import importlib
 import inspect
 from dataclasses import dataclass
 
 import typer.main
 
-from dmctl.cli import app, build
+from dmctl.cli import app
 from dmctl.cli.native import NATIVE
 from dmctl.cli.spec import Option
 
@@ -28,9 +29,10 @@ def natives() -> list[Native]:
         app.register(name)
     commands = typer.main.get_command(app.app).commands  # type: ignore[attr-defined]
     found = []
-    for name, (_, summary, raw) in NATIVE.items():
+    for name, (place, summary, raw) in NATIVE.items():
         if raw:
-            found.append(Native(name, build.OPERANDS, summary, build.TEXT, build.OPTIONS))
+            told = importlib.import_module(f"dmctl.cli.{place.partition(':')[0]}")
+            found.append(Native(name, told.OPERANDS, summary, told.TEXT, told.OPTIONS))
         elif hasattr(commands[name], "commands"):
             for word, command in commands[name].commands.items():
                 found.append(_native(f"{name} {word}", command.short_help, command))

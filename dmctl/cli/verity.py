@@ -77,22 +77,22 @@ def format_(
     with signals.Raised(), Shown(progress, "Hashing") as shown:
         made = make(data, hashes, choices, threads=threads, progress=shown)
     if root_hash_file is not None:
-        _write(root_hash_file, made.root_hash.hex())
+        options.write_text(root_hash_file, made.root_hash.hex())
     if as_json:
         stream.write(options.as_json("verity format", {"hash_device": hashes, **_made(made)}))
     else:
-        fec = (fec_roots, made.fec_bytes // choices.data_block_bytes) if made.fec_bytes is not None else None
-        stream.write(header(hashes, made.parameters, str(made.uuid or ""), fec))
-        _write_made(made, choices)
+        stream.write(made_text(hashes, made, choices))
 
 
-def _write_made(made: Made, choices: Choices) -> None:
-    """What format tells beside the header, under veritysetup's labels."""
-    stream.write(f"Root hash:      \t{made.root_hash.hex()}\n")
+def made_text(path: str, made: Made, choices: Choices) -> str:
+    """What format tells, under veritysetup's labels."""
+    fec = None if made.fec_bytes is None else (choices.fec_roots, made.fec_bytes // choices.data_block_bytes)
+    text = header(path, made.parameters, str(made.uuid or ""), fec) + f"Root hash:      \t{made.root_hash.hex()}\n"
     if not choices.hash_offset_bytes:
-        stream.write(f"Hash device size: \t{made.hash_end_bytes} [bytes]\n")
+        text += f"Hash device size: \t{made.hash_end_bytes} [bytes]\n"
     if made.fec_bytes is not None and not choices.fec_offset_bytes:
-        stream.write(f"FEC device size: \t{made.fec_bytes} [bytes]\n")
+        text += f"FEC device size: \t{made.fec_bytes} [bytes]\n"
+    return text
 
 
 def header(path: str, parameters: Parameters, uuid: str, fec: tuple[int, int] | None = None) -> str:
@@ -170,11 +170,3 @@ def _ask(path: str, offset_bytes: int) -> None:
     os.write(2, os.fsencode(f"{path} holds {found}. Overwrite it? [y/N] "))
     if sys.stdin.readline().strip().lower() not in ("y", "yes"):
         raise DmctlError("Nothing has been written.")
-
-
-def _write(path: str, text: str) -> None:
-    try:
-        with open(path, "w", encoding="ascii") as file:
-            file.write(text)
-    except OSError as error:
-        raise DmctlError(f"{path} cannot be written: {error.strerror}.", errno=error.errno or 0) from None

@@ -130,6 +130,11 @@ def status(name: Device_, as_json: options.AsJson = False) -> None:
         }
         stream.write(options.as_json("verity status", facts))
         return
+    stream.write(text_of(name, there))
+
+
+def text_of(name: str, there: verity.Opened) -> str:
+    """What status tells, under veritysetup's labels."""
     arguments = there.arguments
     corrupted = there.status.validity == "C"
     rows: list[tuple[str, object]] = [
@@ -155,7 +160,7 @@ def status(name: Device_, as_json: options.AsJson = False) -> None:
         rows.append(("flags", " ".join(flags)))
     in_use = " and is in use" if there.info.open_count > 0 else ""
     lines = [f"/dev/mapper/{name} is active{in_use}.", *(f"  {label + ':':13}{value}" for label, value in rows)]
-    stream.write("\n".join(lines) + "\n")
+    return "\n".join(lines) + "\n"
 
 
 def _device(what: str, devno: str) -> list[tuple[str, object]]:

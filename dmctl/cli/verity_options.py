@@ -135,3 +135,12 @@ def parameters(
 def as_json(command: str, facts: dict[str, object]) -> str:
     """The JSON of a command."""
     return json.dumps({"output_version": {"command": command, **OUTPUT_VERSION}, **facts}, indent=2) + "\n"
+
+
+def write_text(path: str, text: str) -> None:
+    """Write a file. Raises DmctlError with errno."""
+    try:
+        with open(path, "w", encoding="ascii") as file:
+            file.write(text)
+    except OSError as error:
+        raise DmctlError(f"{path} cannot be written: {error.strerror}.", errno=error.errno or 0) from None
