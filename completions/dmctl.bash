@@ -128,7 +128,7 @@ _dmctl() {
         verity-verify) options=(--help) own=(--root-hash-file --hash-offset --no-superblock --hash --format --data-block-size --hash-block-size --data-blocks --salt --fec-device --fec-offset --fec-roots --threads --progress --json --debug) ;;
         verity-repair) options=(--help) own=(--root-hash-file --hash-offset --no-superblock --hash --format --data-block-size --hash-block-size --data-blocks --salt --fec-device --fec-offset --fec-roots --dry-run --threads --progress --json --debug) ;;
         verity-dump) options=(--help) own=(--hash-offset --json --debug) ;;
-        verity-open) options=(--help) own=(--root-hash-file --ignore-corruption --restart-on-corruption --panic-on-corruption --restart-on-error --panic-on-error --ignore-zero-blocks --check-at-most-once --use-tasklets --shared --hash-offset --no-superblock --hash --format --data-block-size --hash-block-size --data-blocks --salt --fec-device --fec-offset --fec-roots --debug) ;;
+        verity-open) options=(--help) own=(--root-hash-file --ignore-corruption --restart-on-corruption --panic-on-corruption --restart-on-error --panic-on-error --ignore-zero-blocks --check-at-most-once --use-tasklets --root-hash-signature --shared --hash-offset --no-superblock --hash --format --data-block-size --hash-block-size --data-blocks --salt --fec-device --fec-offset --fec-roots --debug) ;;
         verity-status) options=(--help) own=(--json --debug) ;;
         verity-close) options=(--help) own=(--deferred --cancel-deferred --debug) ;;
         verity-sign) options=(--help) own=(--root-hash-file --key --cert --output --passphrase-file --digest --with-cert --emit --attach --json --debug) ;;
@@ -166,7 +166,7 @@ _dmctl() {
         top:--sort|top:-O)
             _dmctl_words name reads writes latency in-flight utilisation ;;
         top:--device) _dmctl_devices ;;
-        *:--gid|*:-G|*:--major|*:-j|*:--minor|*:-m|*:--mode|*:-M|*:--udevcookie|*:--table|*:--uid|*:-U|*:--uuid|*:-u|*:--exec|*:--count|*:--interval|*:--separator|*:--alias|*:--areas|*:--areasize|*:--bounds|*:--groupid|*:--length|*:--programid|*:--regions|*:--regionid|*:--start|*:--units|*:--userdata|*:--create|*:--size|*:--hash|*:-h|*:--format|*:--data-block-size|*:--hash-block-size|*:--data-blocks|*:--hash-offset|*:--salt|*:-s|*:--root-hash-file|*:--fec-device|*:--fec-offset|*:--fec-roots|*:--threads|*:--key|*:--cert|*:--output|*:-o|*:--passphrase-file|*:--digest|*:--emit|*:--attach|*:--arch|*:--sign|*:--root-hash-signature) ;;
+        *:--gid|*:-G|*:--major|*:-j|*:--minor|*:-m|*:--mode|*:-M|*:--udevcookie|*:--table|*:--uid|*:-U|*:--uuid|*:-u|*:--exec|*:--count|*:--interval|*:--separator|*:--alias|*:--areas|*:--areasize|*:--bounds|*:--groupid|*:--length|*:--programid|*:--regions|*:--regionid|*:--start|*:--units|*:--userdata|*:--create|*:--size|*:--hash|*:-h|*:--format|*:--data-block-size|*:--hash-block-size|*:--data-blocks|*:--hash-offset|*:--salt|*:-s|*:--root-hash-file|*:--fec-device|*:--fec-offset|*:--fec-roots|*:--threads|*:--root-hash-signature|*:--key|*:--cert|*:--output|*:-o|*:--passphrase-file|*:--digest|*:--emit|*:--attach|*:--arch|*:--sign) ;;
         *)
             [[ $current == -* ]] && previous=-
             case $command:$previous in

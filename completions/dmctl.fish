@@ -153,7 +153,7 @@ function __dmctl_complete
             __dmctl_words "$head" name reads writes latency in-flight utilisation
         case top:--device
             __dmctl_devices
-        case explain:--table verity-format:--root-hash-file verity-format:--fec-device verity-verify:--root-hash-file verity-verify:--fec-device verity-repair:--root-hash-file verity-repair:--fec-device verity-open:--root-hash-file verity-open:--fec-device verity-sign:--root-hash-file verity-sign:--key verity-sign:--cert verity-sign:--output verity-sign:-o verity-sign:--passphrase-file verity-sign:--emit verity-sign:--attach verity-verify-signature:--cert verity-verify-signature:--root-hash-file verity-gpt:--root-hash-file verity-gpt:--sign verity-gpt:--cert verity-gpt:--output verity-gpt:-o
+        case explain:--table verity-format:--root-hash-file verity-format:--fec-device verity-verify:--root-hash-file verity-verify:--fec-device verity-repair:--root-hash-file verity-repair:--fec-device verity-open:--root-hash-file verity-open:--root-hash-signature verity-open:--fec-device verity-sign:--root-hash-file verity-sign:--key verity-sign:--cert verity-sign:--output verity-sign:-o verity-sign:--passphrase-file verity-sign:--emit verity-sign:--attach verity-verify-signature:--cert verity-verify-signature:--root-hash-file verity-gpt:--root-hash-file verity-gpt:--sign verity-gpt:--cert verity-gpt:--output verity-gpt:-o
             __fish_complete_path $typed
         case '*'
             __dmctl_operands "$command" $previous $program "$typed"
@@ -760,6 +760,7 @@ function __dmctl_operands -a command previous program typed
                     --ignore-zero-blocks 'Do not read blocks whose hash is that of zeros' \
                     --check-at-most-once 'Verify a data block only when it is read for the first time' \
                     --use-tasklets 'Verify at once where the hashes are in memory' \
+                    --root-hash-signature 'Signature of the root hash, for the kernel to check' \
                     --shared 'DATA may be in use otherwise' \
                     --hash-offset 'Where the superblock, or without one the tree, begins' \
                     --no-superblock 'There is no superblock before the tree' \

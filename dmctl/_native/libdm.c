@@ -2,6 +2,7 @@
 #include "libdm.h"
 
 #include <errno.h>
+#include <linux/keyctl.h>
 #include <locale.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -9,8 +10,10 @@
 #include <string.h>
 #include <sys/ipc.h>
 #include <sys/sem.h>
+#include <sys/syscall.h>
 #include <syslog.h>
 #include <time.h>
+#include <unistd.h>
 
 static struct dmctl_record *first, **last = &first;
 static int highest_level = LOG_ERR;
@@ -147,4 +150,14 @@ int dmctl_cookie_next(int *index, struct dmctl_cookie *cookie)
 void dmctl_set_locale(void)
 {
 	setlocale(LC_ALL, "");
+}
+
+int32_t dmctl_add_user_key(const char *description, const void *payload, size_t bytes)
+{
+	return (int32_t) syscall(SYS_add_key, "user", description, payload, bytes, KEY_SPEC_THREAD_KEYRING);
+}
+
+int dmctl_unlink_key(int32_t key)
+{
+	return (int) syscall(SYS_keyctl, KEYCTL_UNLINK, key, KEY_SPEC_THREAD_KEYRING);
 }

@@ -270,3 +270,5 @@ int dmctl_cookie_value(uint32_t cookie, int *value);
 struct dmctl_cookie { uint32_t key; int id; int value; int value_errno; int64_t operated; int64_t changed; ...; };
 int dmctl_cookie_next(int *index, struct dmctl_cookie *cookie);
 void dmctl_set_locale(void);
+int32_t dmctl_add_user_key(const char *description, const void *payload, size_t bytes);
+int dmctl_unlink_key(int32_t key);

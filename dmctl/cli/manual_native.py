@@ -198,8 +198,6 @@ tells all that is wrong, not what comes first, and its exit status is 6 then, al
 .It
 .Cm close
 refuses a device that is no verity device.
-.It
-A signature cannot be handed to the kernel yet.
 .El
 .Pp
 As

@@ -50,6 +50,12 @@ def open_(
     use_tasklets: Annotated[
         bool, typer.Option("--use-tasklets", help="Verify at once where the hashes are in memory.")
     ] = False,
+    root_hash_signature: Annotated[
+        str | None,
+        typer.Option(
+            "--root-hash-signature", metavar="FILE", help="Signature of the root hash, for the kernel to check."
+        ),
+    ] = None,
     shared: Annotated[bool, typer.Option("--shared", help="DATA may be in use otherwise.")] = False,
     hash_offset: options.HashOffset = "0",
     no_superblock: options.NoSuperblock = False,
@@ -98,6 +104,7 @@ def open_(
             fec_offset_bytes=options.size(fec_offset, "--fec-offset"),
             fec_roots=fec_roots,
         ),
+        signature=None if root_hash_signature is None else options.read(root_hash_signature),
         shared=shared,
     )
 

@@ -49,6 +49,9 @@ Progress = Annotated[
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
+# More than a signature may have in a key of the kernel (keyrings(7): 32767 bytes).
+_MAX_FILE_BYTES = 1 << 15
+
 OUTPUT_VERSION = {"vers_major": 1, "vers_minor": 0}
 
 
@@ -93,11 +96,19 @@ def root_hash(text: str | None, file: str | None) -> str:
         )
     if file is None:
         return text or ""
+    return os.fsdecode(read(file))
+
+
+def read(file: str) -> bytes:
+    """What a small file holds. Raises DmctlError with errno, UsageError where it is larger than that."""
     try:
-        with open(file, "rb") as opened:
-            return os.fsdecode(opened.read(4096))
+        with open(file, "rb") as opened_file:
+            found = opened_file.read(_MAX_FILE_BYTES + 1)
     except OSError as error:
         raise DmctlError(f"{file} cannot be read: {error.strerror}.", errno=error.errno or 0) from None
+    if len(found) > _MAX_FILE_BYTES:
+        raise UsageError(f"{file} has more than {_MAX_FILE_BYTES} bytes.")
+    return found
 
 
 def parameters(

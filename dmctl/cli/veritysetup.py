@@ -285,8 +285,7 @@ def _open(line: _Line) -> None:
     modes += ["ignore"] * line.has("ignore-corruption")
     if len(modes) > 1:
         raise UsageError("Only one option can say what is done on corruption.")
-    if line.has("root-hash-signature"):
-        raise UsageError("--root-hash-signature: dmctl cannot hand a signature to the kernel yet.")
+    signature = line.options.get("root-hash-signature")
     as_error = modes[0] if line.has("error-as-corruption") and modes and modes[0] != "ignore" else None
     verity.open_device(
         name,
@@ -305,6 +304,7 @@ def _open(line: _Line) -> None:
             fec_offset_bytes=line.number("fec-offset", 0),
             fec_roots=line.number("fec-roots", 2),
         ),
+        signature=None if signature is None else convert.read(signature),
         shared=line.has("shared"),
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import errno
 import os
+import uuid as uuids
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +14,7 @@ from dmctl import loop
 from dmctl.device import Device
 from dmctl.errors import DmctlError, ExitStatus, NotFoundError, UsageError
 from dmctl.info import Info
+from dmctl.libdm.keyring import UserKey
 from dmctl.table import Line
 from dmctl.targets.verity import VerityArguments, VerityStatus
 from dmctl.units import SECTOR_BYTES
@@ -61,11 +63,13 @@ def open_device(
     hash_offset_bytes: int = 0,
     parameters: Parameters | None = None,
     features: Features | None = None,
+    signature: bytes | None = None,
     shared: bool = False,
 ) -> None:
     """Make a verity device. Files get loop devices, which go with it.
 
-    parameters: of a tree without a superblock. shared: the data may be in use otherwise.
+    parameters: of a tree without a superblock. shared: the data may be in use otherwise. signature: of the root hash,
+    PKCS #7 in DER: the kernel checks it, and refuses the device where it trusts none of its signers.
 
     Raises RootHashError where the top of the tree does not fit the root hash, SuperblockError, UsageError, DeviceError.
     """
@@ -81,6 +85,7 @@ def open_device(
         if not shared:
             _refuse_in_use(there.data)
         nodes: dict[tuple[int, int], str] = {}
+        key = None if signature is None else f"dmctl-{uuids.uuid4().hex}"
         arguments = VerityArguments(
             version=parameters.hash_type,
             data_device=_node(stack, there.data, nodes),
@@ -97,12 +102,15 @@ def open_device(
             ignore_zero_blocks=features.ignore_zero_blocks,
             check_at_most_once=features.check_at_most_once,
             try_verify_in_tasklet=features.try_verify_in_tasklet,
+            root_hash_sig_key_desc=key,
             **_correction(stack, there, features, nodes),
         )
         with suppress(NotFoundError):
             Device(name).info()
             raise DmctlError(f"There is a device {name} already.", errno=errno.EEXIST)
         line = Line(0, parameters.data_bytes // SECTOR_BYTES, "verity", arguments.to_params())
+        if signature is not None and key is not None:
+            stack.enter_context(UserKey(key, signature))
         Device(name).create([line], uuid=_dm_uuid(name, there), read_only=True)
 
 

@@ -7,10 +7,11 @@ import os
 import signal
 import subprocess
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
-from dmctl.errors import DmctlError
+from dmctl.errors import DeviceError, DmctlError
 from dmctl.verity import device as verity
 from dmctl.verity.existing import open_existing
 from dmctl.verity.make import Choices, make
@@ -83,6 +84,34 @@ def test_wrong_root_hash_is_refused(files, prefix):
     with pytest.raises(verity.RootHashError):
         verity.open_device(prefix + "v", data, hashes, root_hash[::-1])
     assert not os.path.exists(f"/dev/mapper/{prefix}v")
+
+
+def test_signature_that_this_kernel_cannot_check(files, prefix):
+    """The key with it was there for the request, and is not afterwards."""
+    data, hashes, _, root_hash = files
+    with pytest.raises(DeviceError) as refused:
+        verity.open_device(prefix + "v", data, hashes, root_hash, signature=b"none")
+    assert any("verity" in line for line in refused.value.reason)
+    assert "dmctl-" not in Path("/proc/keys").read_text()
+
+
+def test_called_veritysetup(files, prefix, dmctl_as):
+    data, hashes, _, root_hash = files
+    name = prefix + "v"
+
+    def own(*words):
+        return dmctl_as("veritysetup", *words)
+
+    assert own("open", data, name, hashes, root_hash, "--ignore-zero-blocks").status == 0
+    try:
+        told = own("status", name)
+        assert (told.status, told.text) == (0, run(VERITYSETUP, "status", name))
+        assert own("open", data, name, hashes, root_hash).status == 5
+    finally:
+        assert own("close", name).status == 0
+    ends = [(done.status, done.text) for done in (own("status", name), own("-v", "close", name))]
+    assert ends[0] == (4, f"/dev/mapper/{name} is inactive.\n")
+    assert ends[1] == (4, "Command failed with code -4 (wrong device or file specified).\n")
 
 
 FEATURES = {
