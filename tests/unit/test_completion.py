@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """The completions in bash, zsh and fish, each on a terminal, at TABs that need no device."""
 
+import os
 import re
 import shutil
 import subprocess
@@ -146,7 +147,12 @@ def test_a_completion_of_dmsetup_is_left_alone(tmp_path: Path, name: str) -> Non
     first = {"bash": ["--norc"], "zsh": ["-f"], "fish": ["--no-config"]}[name]
     rest = [COMPLETIONS] if name == "fish" else [name, COMPLETIONS]
     done = subprocess.run(
-        [program, *first, "-c", others[name], *rest], cwd=tmp_path, capture_output=True, text=True, check=False
+        [program, *first, "-c", others[name], *rest],
+        cwd=tmp_path,
+        env=os.environ | {"HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert (done.stdout, done.stderr) == ("complete -F other dmsetup\n", "")
 
@@ -175,7 +181,7 @@ def installed(stubs: Path, name: str, command: str, typed: str, *folders: Path) 
     first, last = folders or (share, share)
     environment = {
         "PATH": f"{stubs}:/usr/bin:/bin",
-        "HOME": "/nonexistent",
+        "HOME": str(stubs),  # fish makes folders there
         "LC_ALL": "C.UTF-8",
         "XDG_DATA_DIRS": f"{first}:{share}:{last}:/usr/share",
     }
