@@ -79,7 +79,7 @@ def offered(shell: Shell, line: str) -> set[str]:
         ("dmctl show -O delay.d", "delay.device delay.delay_ms"),
         ("dmctl stats report -o region_", "region_id region_start region_len"),
         ("dmctl splitname -o vg", "vg_name"),
-        ("dmctl ver", "verity version"),
+        ("dmctl ver", "verity veritysetup version"),
         ("dmsetup ver", "version"),
         ("dmctl verity ver", "verify verify-signature"),
         ("dmctl verity format --no", "--no-superblock"),
