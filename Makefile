@@ -48,6 +48,7 @@ bench: $(STAMP)
 	@$(VENV)/bin/python tests/bench/startup.py
 	@PYTHONPATH=tests $(VENV)/bin/python tests/bench/devices.py
 	@$(VENV)/bin/python tests/bench/verity.py
+	@PYTHONPATH=tests $(VENV)/bin/python tests/bench/verity_commands.py
 	@$(VENV)/bin/python tests/bench/fec.py
 
 # The generators read the installed package, typer app and all.

@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""dmctl verity format and verify as whole processes, beside veritysetup, on files in tmpfs.
+
+Blocks of 4 KiB, sha256, a salt of 32 bytes, all processors. In turn, so that whatever else the machine does meets both;
+the medians are printed. Parity is measured on a part of the data, as veritysetup takes long for it.
+"""
+
+import argparse
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from bench.verity import SALT, SBIN, write_data
+
+DMCTL = str(Path(sys.prefix, "bin", "dmctl"))
+OPTIONS = [f"--salt={SALT.hex()}", "--uuid=11111111-2222-3333-4444-555555555555"]
+
+
+class Sample:
+    """One process: elapsed seconds, and the most memory that it had in MiB."""
+
+    def __init__(self, command: list[str]):
+        null = os.open(os.devnull, os.O_RDWR)
+        streams = [(os.POSIX_SPAWN_DUP2, null, number) for number in range(2)]
+        begin = time.perf_counter()
+        child = os.posix_spawn(command[0], command, os.environ, file_actions=streams)
+        ended, usage = os.wait4(child, 0)[1:]
+        self.seconds = time.perf_counter() - begin
+        self.mib = usage.ru_maxrss / 1024
+        os.close(null)
+        if ended:
+            raise SystemExit(f"{' '.join(command)} failed")
+
+
+def pair(what: str, own: list[str], theirs: list[str], rounds: int) -> None:
+    """Print a line."""
+    both: list[list[Sample]] = [[], []]
+    for _ in range(rounds):
+        for samples, command in zip(both, (own, theirs), strict=True):
+            samples.append(Sample(command))
+    mine, other = (statistics.median(sample.seconds for sample in samples) for samples in both)
+    most = max(sample.mib for sample in both[0])
+    print(f"{what:34}{mine:9.3f} s{other:12.3f} s{other / mine:8.1f} x{most:8.0f} MiB", flush=True)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="Measure dmctl verity beside veritysetup.")
+    parser.add_argument("--rounds", type=int, default=3, metavar="N", help="runs of each (3)")
+    parser.add_argument("--mib", type=int, default=1024, metavar="N", help="size of the data (1024)")
+    parser.add_argument("--fec-mib", type=int, default=256, metavar="N", help="size where parity is made (256)")
+    arguments = parser.parse_args()
+    veritysetup = shutil.which("veritysetup", path=SBIN)
+    if not veritysetup:
+        print("veritysetup (Debian package cryptsetup-bin) is not there", file=sys.stderr)
+        return 1
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
+        data, small, parted, sparse = (str(Path(folder, name)) for name in ("data", "small", "parted", "sparse"))
+        for path, mib in ((data, arguments.mib), (small, 16), (parted, arguments.fec_mib)):
+            write_data(Path(path), mib << 20)
+        Path(sparse).touch()
+        os.truncate(sparse, 8 << 30)
+        own, theirs = str(Path(folder, "own")), str(Path(folder, "theirs"))
+        print(f"{'':34}{'dmctl':>11}{'veritysetup':>14}{'':10}{'dmctl used':>12}")
+
+        def both(words: list[str], more: list[str]) -> tuple[list[str], list[str]]:
+            fec = ["--fec-device", own + "-fec"], ["--fec-device", theirs + "-fec"]
+            extra = fec if more == ["fec"] else (more, more)
+            return (
+                [DMCTL, "verity", *words, own, *extra[0]],
+                [veritysetup, *words, theirs, *extra[1]],
+            )
+
+        pair(f"format, {arguments.mib} MiB", *both(["format", *OPTIONS, data], []), arguments.rounds)
+        done = subprocess.run([DMCTL, "verity", "format", *OPTIONS, data, own], capture_output=True, check=True)
+        root_hash = done.stdout.decode().split("Root hash:")[1].split()[0]
+        pair(f"verify, {arguments.mib} MiB", *both(["verify", data], [root_hash]), arguments.rounds)
+        if Path(own).read_bytes() != Path(theirs).read_bytes():
+            raise SystemExit("the trees differ")
+        pair("format, 16 MiB", *both(["format", *OPTIONS, small], []), 10)
+        pair("format, 8 GiB that is a hole", *both(["format", *OPTIONS, sparse], []), 1)
+        pair(f"format and parity, {arguments.fec_mib} MiB", *both(["format", *OPTIONS, parted], ["fec"]), 1)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
