@@ -170,7 +170,7 @@ def installed(stubs: Path, name: str, command: str, typed: str, *folders: Path) 
     first, last = folders or (share, share)
     environment = {
         "PATH": f"{stubs}:/usr/bin:/bin",
-        "HOME": "/nonexistent",
+        "HOME": str(stubs),
         "LC_ALL": "C.UTF-8",
         "XDG_DATA_DIRS": f"{first}:{share}:{last}:/usr/share",
     }
