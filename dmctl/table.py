@@ -318,7 +318,7 @@ def format_concise(devices: "Iterable[ConciseDevice]") -> str:
     return ";".join(device.format() for device in devices)
 
 
-def parse_concise(text: str, *, show_keys: bool = True) -> "Iterator[ConciseDevice]":
+def parse_concise(text: str, *, show_keys: bool = False) -> "Iterator[ConciseDevice]":
     """The devices of a concise specification, one by one, as `dmsetup create --concise` comes upon them.
 
     dmsetup creates each device before it reads on, so the devices before a mistake exist when it is found: an iterator

@@ -37,12 +37,14 @@ def stack(prefix, disk, tmp_path):
         for number, name in enumerate(("root", "my home")):
             run(DMSETUP, "message", names["pool"], "0", f"create_thin {number}")
             create(name, f"0 65536 thin /dev/mapper/{names['pool']} {number}")
-        run("mkfs.ext4", "-q", f"/dev/mapper/{names['root']}")
+        # Else ext4 goes on to write its inode tables when it is mounted, and the pool fills meanwhile.
+        run("mkfs.ext4", "-q", "-E", "lazy_itable_init=0,lazy_journal_init=0", f"/dev/mapper/{names['root']}")
         point = tmp_path / "point"
         point.mkdir()
         run("mount", f"/dev/mapper/{names['root']}", point)
         undo.callback(run, "udevadm", "settle")  # which reads a device that was closed
         undo.callback(run, "umount", point)
+        run("sync", "--file-system", point)
         create("base", f"0 {origin.sectors} linear {origin.path} 0", "--uuid", f"UUID-{prefix}")
         create("snap", f"0 {origin.sectors} snapshot /dev/mapper/{names['base']} {cow.path} P 16")
         create("secret", f"0 {swap.sectors} crypt aes-xts-plain64 {KEY} 0 {swap.path} 0")

@@ -47,16 +47,15 @@ def _create_concise(request: Request, operands: list[str]) -> None:
     text = operands[0] if operands else "".join(_read_lines(0))
     read_only = request.has("readonly")  # as in dmsetup, for the first device
     try:
-        for planned in parse_concise(text):
+        # dmsetup prints all that it has read, with the keys in it.
+        for planned in parse_concise(text, show_keys=request.as_dmsetup):
             flag = read_only or bool(planned.read_only)
             _create(request, planned.name, _lines_of(planned), planned.uuid or None, planned.minor, flag)
             read_only = False
     except ConciseFormatError as error:
-        # dmsetup prints all that it has read, with the keys in it.
-        messages = error.messages if request.as_dmsetup else error.messages[:1]
-        for message in messages[:-1]:
+        for message in error.messages[:-1]:
             stream.error(message)
-        raise Failed(messages[-1]) from None
+        raise Failed(error.messages[-1]) from None
 
 
 def _lines_of(device: "ConciseDevice") -> "Iterator[Line]":
