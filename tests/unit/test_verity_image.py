@@ -138,6 +138,18 @@ def test_all_in_one_file(roots, tmp_path):
     assert own.read_bytes() == theirs.read_bytes()
 
 
+def test_file_of_hashes_that_is_there_already(tmp_path):
+    """What is behind the tree stays, and parity is over it."""
+    for name in ("own", "theirs"):
+        random_file(tmp_path / name, 4096 * 40, seed=7)
+    data = random_file(tmp_path / "data", 4096 * 300)
+    make(str(data), str(tmp_path / "own"), choose(fec_path=str(tmp_path / "own-fec"), fec_roots=5))
+    more = choose(fec_path=str(tmp_path / "theirs-fec"), fec_roots=5)
+    assert veritysetup("format", data, tmp_path / "theirs", *options(more)).returncode == 0
+    for own, theirs in (("own", "theirs"), ("own-fec", "theirs-fec")):
+        assert (tmp_path / own).read_bytes() == (tmp_path / theirs).read_bytes()
+
+
 def test_each_verifies_the_other(tmp_path):
     data = random_file(tmp_path / "data", 4096 * 200)
     made = make(str(data), str(tmp_path / "own"), choose())
