@@ -202,7 +202,7 @@ refuses a device that is no verity device.
 .Pp
 As
 .Cm veritysetup
-the first and the third are as there.
+the first and the third are as there, and so are the exit statuses, 0 to 5.
 .Sh PARITY
 Parity is over the data, the tree and what follows that on its device, so
 .Cm repair
@@ -212,6 +212,34 @@ Of 255 blocks that belong together, as many as
 can be put right, wherever they are, for their hashes tell which are wrong; and a block is written only when its hash
 agrees.
 Blocks that cannot be read count as wrong.
+.Sh SIGNATURES
+The kernel checks a signature of the root hash where
+.Fl -root-hash-signature
+hands it over.
+It is PKCS #7 SignedData in DER, detached, over the root hash in lower-case digits without a newline, and has neither
+attributes nor certificates: the kernel finds the certificate in its own keyrings, by issuer and serial number.
+The certificate should have the key usage digitalSignature and a subject key identifier.
+The key is RSA or EC, in PEM or DER.
+Where it is encrypted, the passphrase is asked for on the terminal, or read from the first line of
+.Fl -passphrase-file .
+.Pp
+.Cm verify-signature
+needs neither root nor a kernel.
+Its exit status is 6 where the signature is of another root hash or by another key, and 1 where the file is no signature
+in DER.
+It does not ask whether the kernel trusts the certificate.
+.Pp
+A key on a token, or on a machine without dmctl, signs in two steps:
+.Fl -emit
+writes what is to be signed, and
+.Fl -attach
+takes the bare value of the signature (RSA PKCS #1 v1.5; ECDSA in DER or as two numbers), for which
+.Fl -cert
+is needed, or finished PKCS #7 in DER or PEM.
+.Pp
+The partition UUID of the data is the first 128 bits of the root hash, that of the hash tree the last 128.
+The partition of the signature may have any.
+It holds JSON with rootHash, certificateFingerprint and signature, padded with NULs to whole 4096 bytes.
 """
 
 VERITY_EXAMPLES = r""".Sh EXAMPLES
@@ -225,6 +253,12 @@ A device that is verified when it is read:
 .Pp
 .Dl dmctl verity open root.img root root.verity $(cat root.hash)
 .Dl mount -o ro /dev/mapper/root /mnt
+.Pp
+A root hash signed with a key on a token, by OpenSSL and its engine for PKCS #11:
+.Pp
+.Dl dmctl verity sign --root-hash-file root.hash --emit root.tbs
+.Dl openssl dgst -sha256 -engine pkcs11 -keyform engine -sign pkcs11:object=key -out root.value root.tbs
+.Dl dmctl verity sign --root-hash-file root.hash --attach root.value --cert cert.pem -o root.p7s
 """
 
 SHOW_EXAMPLES = r""".Sh EXAMPLES
