@@ -25,6 +25,8 @@ PASSED_ON_PREFIXES = ("DMCTL_", "LC_", "HYPOTHESIS_")
 
 # A guest for fewer would spend its time on booting.
 _LEAST_TESTS = 60
+# These take minutes each. First, and by themselves: else all would wait for one of them in the end.
+_SLOW = ("test_change.py", "test_udev_rules.py", "test_lvm.py")
 
 
 def run_in_guests(session: pytest.Session, items: list[pytest.Item], guest: Guest, at_once: int) -> None:
@@ -48,13 +50,19 @@ def run_in_guests(session: pytest.Session, items: list[pytest.Item], guest: Gues
 
 
 def _batches(items: list[pytest.Item]) -> Iterator[list[pytest.Item]]:
-    batch: list[pytest.Item] = []
+    for name in _SLOW:
+        if batch := [item for item in items if item.path.name == name]:
+            yield batch
+    batch = []
     for item in items:
+        if item.path.name in _SLOW:
+            continue
         if len(batch) >= _LEAST_TESTS and item.path != batch[-1].path:
             yield batch
             batch = []
         batch.append(item)
-    yield batch
+    if batch:
+        yield batch
 
 
 class _Stopped(Exception):

@@ -221,7 +221,15 @@ def test_progress_ends_it(files, slowly):
     assert not [thread.name for thread in threading.enumerate() if thread.name == "dmctl-fec"]
 
 
-def test_interrupt_ends_it(files, slowly):
+@pytest.fixture
+def interruptible():
+    """SIGINT raises, also where the caller of the tests has it ignored, as a shell does for what runs behind it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_interrupt_ends_it(files, slowly, interruptible):
     data, parity = files
     areas, options = long_work(data)
     sent = []
