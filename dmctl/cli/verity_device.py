@@ -140,8 +140,8 @@ def status(name: Device_, as_json: options.AsJson = False) -> None:
     stream.write(text_of(name, there))
 
 
-def text_of(name: str, there: verity.Opened) -> str:
-    """What status tells, under veritysetup's labels."""
+def text_of(name: str, there: verity.Opened, *, as_veritysetup: bool = False) -> str:
+    """What status tells, under veritysetup's labels; as_veritysetup: with a blank behind flags where it has one."""
     arguments = there.arguments
     corrupted = there.status.validity == "C"
     rows: list[tuple[str, object]] = [
@@ -164,7 +164,8 @@ def text_of(name: str, there: verity.Opened) -> str:
         rows.append(("FEC roots", arguments.fec_roots))
     rows.append(("root hash", arguments.root_digest))
     if flags := _flags(there):
-        rows.append(("flags", " ".join(flags)))
+        blanks = "".join(flag if flag in _WITHOUT_BLANK else f"{flag} " for flag in flags)
+        rows.append(("flags", blanks if as_veritysetup else " ".join(flags)))
     in_use = " and is in use" if there.info.open_count > 0 else ""
     lines = [f"/dev/mapper/{name} is active{in_use}.", *(f"  {label + ':':13}{value}" for label, value in rows)]
     return "\n".join(lines) + "\n"
@@ -176,6 +177,10 @@ def _device(what: str, devno: str) -> list[tuple[str, object]]:
     rows: list[tuple[str, object]] = [(f"{what} device", node(number))]
     file = backing_file(number)
     return [*rows, (f"{what} loop", file)] if file else rows
+
+
+# Of veritysetup's flags: the last two of its list.
+_WITHOUT_BLANK = ("check_at_most_once", "try_verify_in_tasklet")
 
 
 def _flags(there: verity.Opened) -> list[str]:

@@ -315,7 +315,7 @@ def _status(line: _Line) -> None:
 
     name = line.operands[0]
     try:
-        stream.write(text_of(name, verity.look_at(name)))
+        stream.write(text_of(name, verity.look_at(name), as_veritysetup=True))
     except NotFoundError:
         stream.write(f"/dev/mapper/{name} is inactive.\n")
         raise _Failed(4) from None

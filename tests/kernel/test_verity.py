@@ -102,7 +102,13 @@ def test_called_veritysetup(files, prefix, dmctl_as):
     def own(*words):
         return dmctl_as("veritysetup", *words)
 
-    assert own("open", data, name, hashes, root_hash, "--ignore-zero-blocks").status == 0
+    for flags in (("--ignore-zero-blocks",), ("--ignore-zero-blocks", "--check-at-most-once", "--use-tasklets")):
+        assert own("open", data, name, hashes, root_hash, *flags).status == 0
+        told = own("status", name)
+        expected = run(VERITYSETUP, "status", name)
+        assert own("close", name).status == 0
+        assert told.text == expected
+    assert own("open", data, name, hashes, root_hash, "--panic-on-corruption").status == 0
     try:
         told = own("status", name)
         assert (told.status, told.text) == (0, run(VERITYSETUP, "status", name))
