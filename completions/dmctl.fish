@@ -794,7 +794,7 @@ function __dmctl_operands -a command previous program typed
                     --help 'explain the command'
                 contains -- $program dmsetup dmstats
                 or printf '%s\t%s\n' \
-                    --root-hash-file 'File with the root hash' \
+                    --root-hash-file 'File with the root hash, in place of ROOT' \
                     --key 'Private key, RSA or EC, in PEM or DER' \
                     --cert 'The key\'s certificate, in PEM or DER' \
                     --output 'The signature; - for standard output' \
@@ -811,7 +811,7 @@ function __dmctl_operands -a command previous program typed
                 contains -- $program dmsetup dmstats
                 or printf '%s\t%s\n' \
                     --cert 'Certificate of the signer, in PEM or DER' \
-                    --root-hash-file 'File with the root hash' \
+                    --root-hash-file 'File with the root hash, in place of ROOT' \
                     --json 'Print JSON' \
                     --debug 'print the log and the trace of a failure'
             case verity-gpt
@@ -819,7 +819,7 @@ function __dmctl_operands -a command previous program typed
                     --help 'explain the command'
                 contains -- $program dmsetup dmstats
                 or printf '%s\t%s\n' \
-                    --root-hash-file 'File with the root hash' \
+                    --root-hash-file 'File with the root hash, in place of ROOT' \
                     --arch 'Architecture, as arm64; else this machine\'s' \
                     --sign 'Signature of the root hash, from dmctl verity sign' \
                     --cert 'The signer\'s certificate, in PEM or DER' \

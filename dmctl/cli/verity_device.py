@@ -16,7 +16,7 @@ from dmctl.units import SECTOR_BYTES, parse_devno
 from dmctl.verity import device as verity
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The device's name.")]
-Device_ = Annotated[str, typer.Argument(metavar="DEVICE", help="The device's name.")]
+OpenDevice = Annotated[str, typer.Argument(metavar="DEVICE", help="The device's name.")]
 
 
 def open_(
@@ -117,7 +117,7 @@ def _one_of(wanted: dict[str, bool], what: str) -> str | None:
     return chosen[0] if chosen else None
 
 
-def status(name: Device_, as_json: options.AsJson = False) -> None:
+def status(name: OpenDevice, as_json: options.AsJson = False) -> None:
     """Show an open verity device."""
     try:
         there = verity.look_at(name)
@@ -193,7 +193,7 @@ def _flags(there: verity.Opened) -> list[str]:
 
 
 def close(
-    name: Device_,
+    name: OpenDevice,
     deferred: Annotated[
         bool, typer.Option("--deferred", help="Where it is in use, remove it as soon as it is not.")
     ] = False,

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import stat
 import sys
@@ -13,6 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from dmctl.cli import stream
+from dmctl.cli import verity_options as options
 from dmctl.errors import DmctlError, UsageError
 from dmctl.verity import gpt as partitions
 from dmctl.verity import signature as signatures
@@ -22,14 +22,11 @@ _STDOUT = "-"
 # A certificate or a signature has some thousand bytes. What has more is none, and need not be read.
 _MAX_BYTES = 1 << 20
 
-RootFile = Annotated[str | None, typer.Option("--root-hash-file", metavar="FILE", help="File with the root hash.")]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-
 
 def sign(
     root: Annotated[str | None, typer.Argument(metavar="[ROOT]", help="Root hash in hexadecimal.")] = None,
     *,
-    root_hash_file: RootFile = None,
+    root_hash_file: options.RootFile = None,
     key: Annotated[
         str | None, typer.Option("--key", metavar="FILE", help="Private key, RSA or EC, in PEM or DER.")
     ] = None,
@@ -54,7 +51,7 @@ def sign(
     attach: Annotated[
         str | None, typer.Option("--attach", metavar="FILE", help="Take a signature that was made elsewhere.")
     ] = None,
-    as_json: Json = False,
+    as_json: options.AsJson = False,
 ) -> None:
     """Sign a root hash for the kernel: PKCS #7, detached, in DER.
 
@@ -107,8 +104,8 @@ def verify_signature(
     cert: Annotated[
         str | None, typer.Option("--cert", metavar="FILE", help="Certificate of the signer, in PEM or DER.")
     ] = None,
-    root_hash_file: RootFile = None,
-    as_json: Json = False,
+    root_hash_file: options.RootFile = None,
+    as_json: options.AsJson = False,
 ) -> None:
     """Check the signature of a root hash, as the kernel would.
 
@@ -145,7 +142,7 @@ def verify_signature(
 def gpt(
     root: Annotated[str | None, typer.Argument(metavar="[ROOT]", help="Root hash in hexadecimal.")] = None,
     *,
-    root_hash_file: RootFile = None,
+    root_hash_file: options.RootFile = None,
     arch: Annotated[
         str | None,
         typer.Option("--arch", metavar="ARCH", help="Architecture, as arm64; else this machine's."),
@@ -162,7 +159,7 @@ def gpt(
             "-o", "--output", metavar="FILE", help="Contents of the signature's partition; - for standard output."
         ),
     ] = None,
-    as_json: Json = False,
+    as_json: options.AsJson = False,
 ) -> None:
     """Print type and UUID of the partitions that systemd finds a verity root or /usr by.
 
@@ -325,5 +322,4 @@ def _signer(certificate: Certificate | None) -> dict[str, Any]:
 
 
 def _print_json(command: str, answer: dict[str, Any], warnings: list[str]) -> None:
-    version = {"command": command, "vers_major": 1, "vers_minor": 0}
-    stream.write(json.dumps({"output_version": version, **answer, "warnings": warnings}, indent=2) + "\n")
+    stream.write(options.as_json(command, {**answer, "warnings": warnings}))

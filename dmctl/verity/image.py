@@ -25,7 +25,7 @@ class Damage:
 
     where: "data"; "hash", a block of the tree; "padding", a block of the tree that its own hash is right for, but with
     something else than zeros where no digest is; "unknown", data below a bad block of the tree, which nothing can be
-    said of.
+    said of. (Of a superblock's bytes Existing.stray_bytes tells.)
     first_block: of the data, or of the tree. offset_bytes: in the file or device, as length_bytes.
     """
 

@@ -121,9 +121,8 @@ def refuse_too_small(extent: Extent) -> None:
     """Raise UsageError where a place ends before what should be there."""
     if extent.end_bytes > extent.place.size_bytes:
         raise UsageError(
-            f"{extent.place.path} has {extent.place.size_bytes} bytes, too few for {extent.what}, "
-            f"which {'ends' if extent.what.startswith('the hash') or extent.what == 'the parity' else 'end'} "
-            f"at byte {extent.end_bytes}."
+            f"{extent.place.path} has {extent.place.size_bytes} bytes, too few for {extent.what} "
+            f"up to byte {extent.end_bytes}."
         )
 
 

@@ -17,6 +17,7 @@ from dmctl.verity.make import Choices, make
 from dmctl.verity.places import opened
 from dmctl.verity.repair import Parity, repair
 from dmctl.verity.superblock import SIZE_BYTES, SuperblockError
+from dmctl.verity.tree import Parameters
 
 VERITYSETUP = shutil.which("veritysetup", path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin")
 SALT = bytes(range(32))
@@ -224,7 +225,7 @@ def test_padding(tmp_path):
     choices = choose(data_block_bytes=512, hash_block_bytes=512, superblock=False)
     make(str(data), str(tmp_path / "hash"), choices)
     flip(tmp_path / "hash", 8 * 511)
-    parameters = replace_parameters(choices, 3)
+    parameters = parameters_of(choices, 3)
     root_hash = parameters.hasher().digest((tmp_path / "hash").read_bytes())
     found = damages(data, tmp_path / "hash", root_hash, parameters=parameters)
     assert found == [("padding", 0, 512)]
@@ -232,9 +233,7 @@ def test_padding(tmp_path):
     assert result.returncode and "Spare area is not zeroed" in result.stderr
 
 
-def replace_parameters(choices, blocks):
-    from dmctl.verity.tree import Parameters
-
+def parameters_of(choices, blocks):
     return Parameters(
         blocks,
         choices.data_block_bytes,
