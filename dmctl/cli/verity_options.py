@@ -49,8 +49,8 @@ Progress = Annotated[
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
-# More than a signature may have in a key of the kernel (keyrings(7): 32767 bytes).
-_MAX_FILE_BYTES = 1 << 15
+# A root hash, a certificate or a signature has some thousand bytes. What has more is none, and need not be read.
+_MAX_FILE_BYTES = 1 << 20
 
 OUTPUT_VERSION = {"vers_major": 1, "vers_minor": 0}
 
@@ -100,14 +100,16 @@ def root_hash(text: str | None, file: str | None) -> str:
 
 
 def read(file: str) -> bytes:
-    """What a small file holds. Raises DmctlError with errno, UsageError where it is larger than that."""
+    """What a small file holds. Raises DmctlError, where it cannot be read with errno; UsageError for no name."""
     try:
         with open(file, "rb") as opened_file:
             found = opened_file.read(_MAX_FILE_BYTES + 1)
     except OSError as error:
         raise DmctlError(f"{file} cannot be read: {error.strerror}.", errno=error.errno or 0) from None
+    except ValueError:  # a NUL in the name
+        raise UsageError("This is no name of a file.") from None
     if len(found) > _MAX_FILE_BYTES:
-        raise UsageError(f"{file} has more than {_MAX_FILE_BYTES} bytes.")
+        raise DmctlError(f"{file} has more than {_MAX_FILE_BYTES} bytes, which is too much for what it should be.")
     return found
 
 

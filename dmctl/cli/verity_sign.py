@@ -19,8 +19,6 @@ from dmctl.verity import signature as signatures
 from dmctl.verity.certificate import DIGESTS, Certificate, PrivateKey
 
 _STDOUT = "-"
-# A certificate or a signature has some thousand bytes. What has more is none, and need not be read.
-_MAX_BYTES = 1 << 20
 
 
 def sign(
@@ -76,7 +74,7 @@ def sign(
         _refuse("--attach", key=key, passphrase_file=passphrase_file)
         try:
             attached = signatures.attach(
-                _read(attach), hash_text, certificate, with_certificate=with_cert, digest=digest
+                options.read(attach), hash_text, certificate, with_certificate=with_cert, digest=digest
             )
         except (UsageError, signatures.NotASignatureError, signatures.SignatureMismatchError) as error:
             raise type(error)(f"{attach}: {error}") from None
@@ -123,7 +121,7 @@ def verify_signature(
     certificate = _certificate(cert, warnings)
     answer: dict[str, Any] = {"root_hash": hash_text, "signature_file": file} | _signer(certificate)
     try:
-        found = signatures.verify(_read(file), hash_text, certificate)
+        found = signatures.verify(options.read(file), hash_text, certificate)
     except signatures.NotASignatureError as error:
         raise signatures.NotASignatureError(f"{file}: {error}") from None
     except signatures.SignatureMismatchError as error:
@@ -176,7 +174,7 @@ def gpt(
         if output == _STDOUT and as_json:
             raise UsageError("-o - and --json cannot both have standard output.")
         certificate = _certificate(cert, warnings)
-        data = _read(signature)
+        data = options.read(signature)
         try:
             signatures.verify(data, hash_text, certificate)
         except (signatures.NotASignatureError, signatures.SignatureMismatchError) as error:
@@ -198,7 +196,7 @@ def _root(word: str | None, file: str | None) -> str:
         raise UsageError("Needed is one root hash, as ROOT or as --root-hash-file FILE.")
     if word is None and file is not None:
         try:
-            word = _read(file).decode("ascii").strip()
+            word = options.read(file).decode("ascii").strip()
         except UnicodeDecodeError:
             raise UsageError(f"{file} has no root hash in it.") from None
     return signatures.root_hash(word or "")
@@ -211,7 +209,7 @@ def _refuse(option: str, **others: object) -> None:
 
 
 def _certificate(file: str, warnings: list[str]) -> Certificate:
-    certificate = Certificate.from_bytes(_read(file), file)
+    certificate = Certificate.from_bytes(options.read(file), file)
     warnings += certificate.warnings()
     return certificate
 
@@ -220,7 +218,7 @@ def _private_key(file: str, passphrase_file: str | None) -> PrivateKey:
     on_token = UsageError("A key on a PKCS #11 token signs in two steps: see --emit and --attach in dmctl-verity(8).")
     if file.startswith("pkcs11:"):
         raise on_token
-    data = _read(file)
+    data = options.read(file)
     if b"BEGIN PKCS#11 PROVIDER URI" in data:
         raise on_token
     return PrivateKey.from_bytes(data, file, lambda: _passphrase(file, passphrase_file))
@@ -228,7 +226,7 @@ def _private_key(file: str, passphrase_file: str | None) -> PrivateKey:
 
 def _passphrase(key_file: str, file: str | None) -> bytes:
     if file is not None:
-        return _read(file).partition(b"\n")[0].removesuffix(b"\r")
+        return options.read(file).partition(b"\n")[0].removesuffix(b"\r")
     import getpass
 
     try:
@@ -245,19 +243,6 @@ def _passphrase(key_file: str, file: str | None) -> bytes:
         raise DmctlError(
             f"{key_file} is encrypted, and there is no terminal to ask on: --passphrase-file FILE."
         ) from None
-
-
-def _read(file: str) -> bytes:
-    try:
-        with open(file, "rb") as opened:
-            data = opened.read(_MAX_BYTES + 1)
-    except OSError as error:
-        raise DmctlError(f"{file} cannot be read: {error.strerror}.", errno=error.errno or 0) from None
-    except ValueError:  # a NUL in the name
-        raise UsageError("This is no name of a file.") from None
-    if len(data) > _MAX_BYTES:
-        raise DmctlError(f"{file} has more than {_MAX_BYTES} bytes, which is too much for what it should be.")
-    return data
 
 
 def _write(file: str, data: bytes, *, inputs: Iterable[str | None], printable: bool = False) -> None:
