@@ -50,14 +50,14 @@ class Image:
         for region in self._regions:
             begin = max(entry.offset_bytes, region.start_bytes)
             end = min(entry.offset_bytes + entry.length_bytes, region.start_bytes + region.length_bytes)
-            for at in range(begin, end, SECTOR_BYTES) if sectors is not None else range(begin, end, max(end - begin, 1)):
-                length = SECTOR_BYTES if sectors is not None else end - begin
-                index = (at - entry.offset_bytes) // SECTOR_BYTES
-                if sectors is not None and not sectors[index]:
+            for at in range(begin, end, SECTOR_BYTES if sectors else max(end - begin, 1)):
+                inside = at - entry.offset_bytes
+                if sectors and not sectors[inside // SECTOR_BYTES]:
                     continue
+                piece = data[inside : inside + (SECTOR_BYTES if sectors else end - begin)]
                 offset = at - region.start_bytes
-                undo.append((region.fd, offset, os.pread(region.fd, length, offset)))
-                os.pwrite(region.fd, data[at - entry.offset_bytes : at - entry.offset_bytes + length], offset)
+                undo.append((region.fd, offset, os.pread(region.fd, len(piece), offset)))
+                os.pwrite(region.fd, piece, offset)
         return undo
 
     @staticmethod
