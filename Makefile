@@ -9,15 +9,17 @@
 PYTHON = /usr/bin/python3
 VENV = .venv
 PYTEST_ARGS =
-# To build: gcc libc6-dev pkg-config libdevmapper-dev libssl-dev python3-dev. For the guest: user-mode-linux udev kmod mount.
+# To build: gcc libc6-dev pkg-config libdevmapper-dev libssl-dev python3-dev. For the guests: user-mode-linux udev kmod
+# mount; qemu-system-x86 ovmf busybox-static.
 # Beside dmctl in the tests: dmsetup lvm2 thin-provisioning-tools cryptsetup-bin openssl shellcheck mandoc zsh
 # fish. CMake and ninja come from pip.
 PACKAGES = gcc libc6-dev pkg-config libdevmapper-dev libssl-dev python3 python3-dev python3-venv \
-           user-mode-linux udev kmod mount dmsetup e2fsprogs thin-provisioning-tools lvm2 shellcheck mandoc \
+           user-mode-linux udev kmod mount qemu-system-x86 ovmf busybox-static dmsetup e2fsprogs thin-provisioning-tools lvm2 shellcheck mandoc \
            cryptsetup-bin openssl zsh fish
 
 PIP = PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore $(VENV)/bin/pip --quiet
 STAMP = $(VENV)/.dmctl-installed
+GUEST_KERNEL = .build/guest-kernel/release
 # Folders too: their times change when a file is removed. What Python compiles to is no source.
 SOURCES = pyproject.toml README.md LICENSE $(shell find man completions -type f) \
           $(shell find dmctl -name __pycache__ -prune -o -not -name '*.pyc' -print)
@@ -25,7 +27,7 @@ SOURCES = pyproject.toml README.md LICENSE $(shell find man completions -type f)
 # The guests cannot write: without compiled files of the host, each would rewrite the assertions of all tests anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help try check bench man completions packages clean
+.PHONY: help try check guest-kernel bench man completions packages clean
 .DELETE_ON_ERROR:
 
 help:
@@ -41,8 +43,15 @@ help:
 try: $(STAMP)
 	@PYTHONPATH=tests $(VENV)/bin/python -m guests --timeout 120 -- tests/guests/demo.sh
 
-check: $(STAMP)
+check: $(STAMP) $(GUEST_KERNEL)
 	$(VENV)/bin/pytest $(PYTEST_ARGS)
+
+guest-kernel: $(GUEST_KERNEL)
+
+# A newer one only after `make clean`.
+$(GUEST_KERNEL): | packages
+	@echo 'Unpacking a kernel for the QEMU guest in .build (Debian package linux-image-6.12)'
+	@tests/guests/unpack_kernel.sh $(@D)
 
 bench: $(STAMP)
 	@$(VENV)/bin/python tests/bench/startup.py

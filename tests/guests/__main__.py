@@ -9,6 +9,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from guests.base import GuestUnavailable
+from guests.qemu import QemuGuest
 from guests.uml import UmlGuest
 
 PASSED_ON = ("PATH", "LANG", "TERM", "PYTHONPATH")
@@ -19,9 +20,10 @@ EXIT_BROKEN_PIPE = 141
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m guests", description="Run a command on a user-mode Linux kernel.")
+    parser = argparse.ArgumentParser(prog="python -m guests", description="Run a command on a kernel of its own.")
     parser.add_argument("--timeout", type=float, default=900.0, metavar="S", help="kill the guest after S seconds")
-    parser.add_argument("--no-udev", action="store_true", help="do not run udevd in the guest")
+    parser.add_argument("--qemu", action="store_true", help="in QEMU (Linux 6.12) instead of user-mode Linux")
+    parser.add_argument("--no-udev", action="store_true", help="do not run udevd in the guest; QEMU's has none")
     parser.add_argument("--results", type=Path, metavar="DIR", help="the only folder the guest can write to; kept")
     parser.add_argument("command", nargs="+", metavar="COMMAND")
     options = parser.parse_args()
@@ -36,7 +38,8 @@ def main() -> int:
             results = options.results
             results.mkdir(parents=True, exist_ok=True)
         try:
-            result = UmlGuest(udev=not options.no_udev).run(
+            guest = QemuGuest() if options.qemu else UmlGuest(udev=not options.no_udev)
+            result = guest.run(
                 options.command,
                 results,
                 timeout_s=options.timeout,

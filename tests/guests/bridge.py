@@ -29,10 +29,14 @@ _LEAST_TESTS = 60
 _SLOW = ("test_change.py", "test_udev_rules.py", "test_lvm.py")
 
 
-def run_in_guests(session: pytest.Session, items: list[pytest.Item], guest: Guest, at_once: int) -> None:
-    """Run `items` in new guests, so many at once; their reports reach the session's hooks as if they had run here.
+Batch = tuple[Guest, list[pytest.Item]]
 
-    The tests of a file stay together. Each guest gets some files, and when it has ended the next guest the next.
+
+def run_in_guests(session: pytest.Session, work: list[Batch], at_once: int) -> None:
+    """Run tests in new guests, so many at once; their reports reach the session's hooks as if they had run here.
+
+    work: each kind of guest with its tests. The tests of a file stay together. Each guest gets some files, and when it
+    has ended the next guest the next.
     """
     with ExitStack() as stack:
         kept: Path | None = session.config.getoption("--guest-results")
@@ -40,29 +44,32 @@ def run_in_guests(session: pytest.Session, items: list[pytest.Item], guest: Gues
             results = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="dmctl-results-")))
         else:
             results = kept.absolute()
-        batches = [items] if at_once == 1 else list(_batches(items))
+        batches = work if at_once == 1 else list(_batches(work))
         if len(batches) == 1:
+            guest, items = batches[0]
             _run_in_guest(session, items, guest, results, threading.Lock(), threading.Event())
         else:
             if (terminal := session.config.pluginmanager.get_plugin("terminalreporter")) is not None:
                 terminal.showfspath = False  # else the files' names would take turns, with a dot between them
-            _Workers(session, batches, guest, results).run(min(at_once, len(batches)))
+            _Workers(session, batches, results).run(min(at_once, len(batches)))
 
 
-def _batches(items: list[pytest.Item]) -> Iterator[list[pytest.Item]]:
-    for name in _SLOW:
-        if batch := [item for item in items if item.path.name == name]:
-            yield batch
-    batch = []
-    for item in items:
-        if item.path.name in _SLOW:
-            continue
-        if len(batch) >= _LEAST_TESTS and item.path != batch[-1].path:
-            yield batch
-            batch = []
-        batch.append(item)
-    if batch:
-        yield batch
+def _batches(work: list[Batch]) -> Iterator[Batch]:
+    for guest, items in work:
+        for name in _SLOW:
+            if batch := [item for item in items if item.path.name == name]:
+                yield guest, batch
+    for guest, items in work:
+        batch = []
+        for item in items:
+            if item.path.name in _SLOW:
+                continue
+            if len(batch) >= _LEAST_TESTS and item.path != batch[-1].path:
+                yield guest, batch
+                batch = []
+            batch.append(item)
+        if batch:
+            yield guest, batch
 
 
 class _Stopped(Exception):
@@ -72,10 +79,9 @@ class _Stopped(Exception):
 class _Workers:
     """Threads that run a guest each, and call pytest's hooks by turns."""
 
-    def __init__(self, session: pytest.Session, batches: list[list[pytest.Item]], guest: Guest, results: Path) -> None:
+    def __init__(self, session: pytest.Session, batches: list[Batch], results: Path) -> None:
         self._session = session
         self._batches = enumerate(batches)
-        self._guest = guest
         self._results = results
         self._turn = threading.Lock()
         self._stop = threading.Event()
@@ -102,9 +108,10 @@ class _Workers:
                 number, batch = next(self._batches, (0, None))
             if batch is None or self._stop.is_set():
                 return
+            guest, items = batch
             try:
                 folder = self._results / f"guest-{number}"
-                _run_in_guest(self._session, batch, self._guest, folder, self._turn, self._stop)
+                _run_in_guest(self._session, items, guest, folder, self._turn, self._stop)
             except _Stopped:
                 return
             except BaseException as ending:

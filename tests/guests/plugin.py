@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """pytest on the host and in guests as one session: tests marked `kernel` run in guests, after the others.
 
+Those in tests/qemu need what only the kernel of the QEMU guest has; the others run in the guest that --kernel names.
+
 The same plugin is loaded in the guest, where it is told `--kernel=host` and has nothing to hand over.
 """
 
@@ -11,12 +13,14 @@ from pathlib import Path
 import pytest
 
 from guests.base import Guest
+from guests.qemu import QemuGuest
 from guests.uml import UmlGuest
 
 TESTS = Path(__file__).parents[1]
 # Marked by their place: a test forgotten here would make devices on the machine of whoever runs pytest.
-KERNEL_FOLDERS = (TESTS / "kernel", TESTS / "compat")
-GUESTS: dict[str, type[Guest]] = {"uml": UmlGuest}
+QEMU_FOLDER = TESTS / "qemu"
+KERNEL_FOLDERS = (TESTS / "kernel", TESTS / "compat", QEMU_FOLDER)
+GUESTS: dict[str, type[Guest]] = {"uml": UmlGuest, "qemu": QemuGuest}
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -25,7 +29,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--kernel",
         choices=[*GUESTS, "host", "none"],
         default="uml",
-        help="where tests marked `kernel` run: a user-mode Linux guest (default), this machine (as root), nowhere",
+        help="where tests marked `kernel` run: a user-mode Linux guest (default; those of tests/qemu in QEMU), QEMU, "
+        "this machine (as root), nowhere",
     )
     group.addoption("--guest-timeout", type=float, default=1500.0, metavar="S", help="kill the guest after S seconds")
     group.addoption(
@@ -59,28 +64,41 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     kernel = config.getoption("--kernel")
     if kernel == "host":
         return
-    reason = "--kernel=none" if kernel == "none" else GUESTS[kernel]().unavailable()
-    if reason is not None:
-        for item in filter(is_kernel_test, items):
-            item.add_marker(pytest.mark.skip(reason=reason))
+    for guest, guest_items in _work(config, items):
+        reason = "--kernel=none" if guest is None else guest.unavailable()
+        if reason is not None:
+            for item in guest_items:
+                item.add_marker(pytest.mark.skip(reason=reason))
+
+
+def _work(config: pytest.Config, items: list[pytest.Item]) -> list[tuple[Guest | None, list[pytest.Item]]]:
+    """The kernel tests by guest, those that take longest to boot first; None where there is to be none."""
+    kernel = config.getoption("--kernel")
+    found: dict[str, list[pytest.Item]] = {"qemu": [], kernel: []}
+    for item in filter(is_kernel_test, items):
+        in_qemu = kernel in GUESTS and item.path.is_relative_to(QEMU_FOLDER)
+        found["qemu" if in_qemu else kernel].append(item)
+    return [(GUESTS[name]() if name in GUESTS else None, chosen) for name, chosen in found.items() if chosen]
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, object]:
-    kernel = session.config.getoption("--kernel")
-    if kernel not in GUESTS or session.config.option.collectonly or GUESTS[kernel]().unavailable() is not None:
+    config, items = session.config, session.items
+    if config.getoption("--kernel") == "host" or config.option.collectonly:
         return (yield)
-    items = session.items
-    session.items = [item for item in items if not is_kernel_test(item)]
+    # What has no guest is here to be skipped.
+    work = [(guest, some) for guest, some in _work(config, items) if guest is not None and guest.unavailable() is None]
+    in_guests = {item for _, some in work for item in some}
+    session.items = [item for item in items if item not in in_guests]
     try:
         result = yield
     finally:
         session.items = items
-    if kernel_items := list(filter(is_kernel_test, items)):
+    if work:
         # Only now: the guest does not import this.
         from guests.bridge import run_in_guests
 
-        run_in_guests(session, kernel_items, GUESTS[kernel](), session.config.getoption("--guests"))
+        run_in_guests(session, work, config.getoption("--guests"))
     return result
 
 

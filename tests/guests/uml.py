@@ -3,27 +3,21 @@
 
 import os
 import selectors
-import shlex
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
 from guests.base import Guest, GuestResult, GuestUnavailable, tail
+from guests.process import PATH, TICK_S, Limit, exit_status_in, kill_group, watchdog, write_job
 
 MODULES = Path("/usr/lib/uml/modules")
 UDEVD = Path("/lib/systemd/systemd-udevd")
-TICK_S = 0.05
-SHUTDOWN_S = 20.0
-# Waits for the end of the pipe on its standard input, which only comes when the runner was killed.
-WATCHDOG = 'read -r line; kill -s KILL -- "-$1"; rm -rf -- "$2"'
 # What init.sh covers with a tmpfs, and so what a path must not simply lie below.
 COVERED = tuple(Path(p) for p in ("/run", "/tmp", "/var/tmp", "/dev/shm"))
 
@@ -84,7 +78,7 @@ class UmlGuest(Guest):
             tick()
         dmesg = results / "dmesg"
         return GuestResult(
-            exit_status=_exit_status(results),
+            exit_status=exit_status_in(results),
             timed_out=timed_out,
             console_tail=tail(results / "console"),
             dmesg=dmesg if dmesg.exists() else None,
@@ -132,15 +126,15 @@ class UmlGuest(Guest):
             finally:
                 for end in ends:
                     os.close(end)
-            stack.callback(_kill_group, process)
-            stack.enter_context(_watchdog(process.pid, folder))
+            stack.callback(kill_group, process)
+            stack.enter_context(watchdog(process.pid, folder))
             pidfd = os.pidfd_open(process.pid)
             stack.callback(os.close, pidfd)
             selector.register(pidfd, selectors.EVENT_READ)
             for read_end, output in consoles:
                 os.set_blocking(read_end, False)
                 selector.register(read_end, selectors.EVENT_READ, output)
-            return _pump(selector, pidfd, results, time.monotonic() + timeout_s, tick)
+            return _pump(selector, pidfd, results, timeout_s, tick)
 
 
 def _prepare(folder: Path, command: Sequence[str], results: Path, env: Mapping[str, str], cwd: Path) -> None:
@@ -150,14 +144,7 @@ def _prepare(folder: Path, command: Sequence[str], results: Path, env: Mapping[s
     init = folder / "init"
     shutil.copyfile(Path(__file__).with_name("init.sh"), init)
     init.chmod(0o755)
-    path = "/run/guest/bin:" + env.get("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
-    variables = [f"{name}={value}" for name, value in {**env, "PATH": path}.items()]
-    job = folder / "job"
-    # A script, for a shell cannot read an argument list from a file with every byte intact.
-    job.write_text(
-        f"#!/bin/sh\ncd {shlex.quote(str(cwd))} || exit 126\nexec env -i {shlex.join([*variables, *command])}\n"
-    )
-    job.chmod(0o755)
+    write_job(folder / "job", command, {**env, "PATH": "/run/guest/bin:" + env.get("PATH", PATH)}, cwd)
     wanted = {Path(p).resolve() for p in (cwd, sys.prefix, sys.base_prefix, Path(__file__).parents[2])}
     hidden = sorted(p for p in wanted if any(p.is_relative_to(c) for c in COVERED))
     (folder / "keep").write_text("".join(f"{p}\n" for p in hidden))
@@ -182,10 +169,10 @@ def _memory_folder(mem_mib: int) -> str:
 
 
 def _pump(
-    selector: selectors.BaseSelector, pidfd: int, results: Path, deadline: float, tick: Callable[[], None] | None
+    selector: selectors.BaseSelector, pidfd: int, results: Path, timeout_s: float, tick: Callable[[], None] | None
 ) -> bool:
     """Copy consoles until the process behind `pidfd` ends (False) or the deadline has passed (True)."""
-    shutting_down = False
+    limit = Limit(results, timeout_s)
     while True:
         ended = False
         for key, _ in selector.select(TICK_S):
@@ -202,12 +189,8 @@ def _pump(
             return False
         if tick is not None:
             tick()
-        if not shutting_down and (results / "exit-status").exists():
-            # The command is done and was in time: what follows has a limit of its own.
-            shutting_down = True
-            deadline = time.monotonic() + SHUTDOWN_S
-        if time.monotonic() > deadline:
-            return not shutting_down
+        if limit.is_over():
+            return limit.timed_out
 
 
 def _copy(source: int, output: BinaryIO) -> bool:
@@ -219,31 +202,3 @@ def _copy(source: int, output: BinaryIO) -> bool:
     output.write(data)
     output.flush()
     return bool(data)
-
-
-@contextmanager
-def _watchdog(group: int, folder: Path) -> Iterator[None]:
-    """Let the guest end with this process even when that is killed.
-
-    PR_SET_PDEATHSIG would not do: it ends the first of UML's processes only, and its helpers live on.
-    """
-    with subprocess.Popen(
-        ["sh", "-c", WATCHDOG, "sh", str(group), str(folder)], stdin=subprocess.PIPE, start_new_session=True
-    ) as watchdog:
-        try:
-            yield
-        finally:
-            watchdog.kill()
-
-
-def _kill_group(process: subprocess.Popen[bytes]) -> None:
-    with suppress(ProcessLookupError):  # ended by itself, with all of its helpers
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
-
-
-def _exit_status(results: Path) -> int | None:
-    try:
-        return int((results / "exit-status").read_text())
-    except FileNotFoundError:
-        return None
