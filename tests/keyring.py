@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The keyring of a thread, by keyctl(2): /proc/keys still lists keys that nobody has, until the kernel collects them."""
+"""The keyring of a thread, by keyctl(2): /proc/keys may list keys that nobody has any more."""
 
 import ctypes
 import errno
