@@ -1,9 +1,10 @@
 #!/bin/busybox sh
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# Process 1 of the QEMU guest, in its initial RAM disk, which has busybox and the modules that it begins with. The kernel
-# turns a word of its command line into an environment variable:
-#   GUEST_DIR   the runner's folder on the host: "job" (the command), "results" (a link to the results folder, which gets
-#               the same path here), "modules" (a link to the folder with one folder of modules a kernel release)
+# shellcheck shell=dash
+# Process 1 of the QEMU guest, in its initial RAM disk, which has busybox and the modules that it begins with. The
+# kernel turns a word of its command line into an environment variable:
+#   GUEST_DIR   the runner's folder on the host: "job" (the command), "results" (a link to the results folder, which
+#               gets the same path here), "modules" (a link to the folder with one folder of modules a kernel release)
 # The root is the host's, read-only, below a tmpfs that takes what is written.
 /bin/busybox mkdir -p /bin /proc /sys /host /written /root
 /bin/busybox --install -s /bin

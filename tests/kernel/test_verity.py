@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
 
