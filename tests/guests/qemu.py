@@ -25,7 +25,8 @@ HERE = Path(__file__).parent
 KERNEL = HERE.parents[1] / ".build" / "guest-kernel"
 """Where `make guest-kernel` unpacks the kernel."""
 KEYS = "DMCTL_GUEST_KEYS"
-"""Environment variable of the command: a folder with KIND.key and KIND.pem for rsa and ec, which the kernel trusts."""
+"""Environment variable of the command: a folder with KIND.key and KIND.pem for rsa and ec, which the kernel trusts, and
+for other, an RSA key that it does not."""
 QEMU = Path("/usr/bin/qemu-system-x86_64")
 KVM = Path("/dev/kvm")
 BUSYBOX = Path("/bin/busybox")
@@ -187,21 +188,11 @@ def _make_keys(folder: Path) -> None:
     """Key pairs, and the firmware's variables with their certificates in db."""
     owner = str(uuid.uuid4())
     usage = ("-addext", "keyUsage=critical,digitalSignature", "-addext", "basicConstraints=critical,CA:false")
-    kinds = {"rsa": ("rsa:2048",), "ec": ("ec", "-pkeyopt", "ec_paramgen_curve:prime256v1")}
-    for kind, words in kinds.items():
-        new = (
-            "openssl",
-            "req",
-            "-x509",
-            "-noenc",
-            "-days",
-            "3650",
-            "-subj",
-            f"/CN=dmctl guest {kind}",
-            "-newkey",
-            *words,
-        )
-        _run(*new, *usage, "-keyout", str(folder / f"{kind}.key"), "-out", str(folder / f"{kind}.pem"))
+    rsa, curve = ("rsa:2048",), ("ec", "-pkeyopt", "ec_paramgen_curve:prime256v1")
+    for kind, words in {"rsa": rsa, "ec": curve, "other": rsa}.items():
+        new = ("openssl", "req", "-x509", "-noenc", "-days", "3650", "-subj", f"/CN=dmctl guest {kind}")
+        out = ("-keyout", str(folder / f"{kind}.key"), "-out", str(folder / f"{kind}.pem"))
+        _run(*new, *usage, "-newkey", *words, *out)
     changes = [("set-pk", "rsa"), ("add-kek", "rsa"), ("add-db", "rsa"), ("add-db", "ec")]
     lists = [word for what, kind in changes for word in (f"--{what}", owner, str(folder / f"{kind}.pem"))]
     files = ("--input", str(VARIABLES), "--output", str(folder / "variables"))
