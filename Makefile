@@ -14,8 +14,8 @@ PYTEST_ARGS =
 # Beside dmctl in the tests: dmsetup lvm2 thin-provisioning-tools cryptsetup-bin openssl shellcheck mandoc zsh
 # fish. CMake and ninja come from pip.
 PACKAGES = gcc libc6-dev pkg-config libdevmapper-dev libssl-dev python3 python3-dev python3-venv \
-           user-mode-linux udev kmod mount qemu-system-x86 ovmf busybox-static dmsetup e2fsprogs thin-provisioning-tools lvm2 shellcheck mandoc \
-           cryptsetup-bin openssl zsh fish
+           user-mode-linux udev kmod mount qemu-system-x86 ovmf busybox-static dmsetup e2fsprogs \
+           thin-provisioning-tools lvm2 shellcheck mandoc cryptsetup-bin openssl zsh fish
 
 PIP = PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore $(VENV)/bin/pip --quiet
 STAMP = $(VENV)/.dmctl-installed
@@ -43,7 +43,8 @@ help:
 try: $(STAMP)
 	@PYTHONPATH=tests $(VENV)/bin/python -m guests --timeout 120 -- tests/guests/demo.sh
 
-check: $(STAMP) $(GUEST_KERNEL)
+# On another distribution there may be no apt to fetch that kernel with: its tests are then skipped.
+check: $(STAMP) $(if $(strip $(PACKAGES)),$(GUEST_KERNEL))
 	$(VENV)/bin/pytest $(PYTEST_ARGS)
 
 guest-kernel: $(GUEST_KERNEL)

@@ -159,5 +159,7 @@ int32_t dmctl_add_user_key(const char *description, const void *payload, size_t 
 
 int dmctl_unlink_key(int32_t key)
 {
+	/* Unlinked alone, it stays in the kernel, and can be asked for by its number, until that collects it. */
+	syscall(SYS_keyctl, KEYCTL_REVOKE, key);
 	return (int) syscall(SYS_keyctl, KEYCTL_UNLINK, key, KEY_SPEC_THREAD_KEYRING);
 }

@@ -68,7 +68,7 @@ int dmctl_report_set(struct dm_pool *pool, struct dm_report_field *field, const 
 /* The user's locale, for strerror() texts and character tables, as dmsetup sets it. */
 void dmctl_set_locale(void);
 
-/* add_key(2) of a "user" key in the calling thread's keyring, and keyctl(2) KEYCTL_UNLINK from it; -1 with errno. */
+/* add_key(2) of a "user" key in the calling thread's keyring, and keyctl(2) to be rid of it; -1 with errno. */
 int32_t dmctl_add_user_key(const char *description, const void *payload, size_t bytes);
 int dmctl_unlink_key(int32_t key);
 

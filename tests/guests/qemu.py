@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""QEMU without KVM: Debian's Linux 6.12, whose dm-verity has error correction and signatures.
+"""QEMU, with KVM where that works: Debian's Linux 6.12, whose dm-verity has error correction and signatures.
 
 The firmware's database holds certificates of our own, so that the kernel has them in its keyring .platform.
 """
@@ -14,6 +14,7 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import BinaryIO
 
@@ -24,15 +25,21 @@ HERE = Path(__file__).parent
 KERNEL = HERE.parents[1] / ".build" / "guest-kernel"
 """Where `make guest-kernel` unpacks the kernel."""
 KEYS = "DMCTL_GUEST_KEYS"
-"""Environment variable of the command: a folder with KIND.key and KIND.pem for rsa and ec, which the kernel trusts."""
+"""Environment variable of the command: a folder with KIND.key and KIND.pem for rsa and ec, which the kernel trusts, and
+for other, an RSA key that it does not."""
+QEMU = Path("/usr/bin/qemu-system-x86_64")
+KVM = Path("/dev/kvm")
 BUSYBOX = Path("/bin/busybox")
 FIRMWARE = Path("/usr/share/OVMF/OVMF_CODE_4M.fd")
 VARIABLES = Path("/usr/share/OVMF/OVMF_VARS_4M.fd")
 # The modules that qemu_init.sh loads before it has a file system.
 _FIRST_MODULES = ("fs/netfs/netfs", "net/9p/9pnet", "net/9p/9pnet_virtio", "fs/9p/9p", "fs/overlayfs/overlay")
+_EMULATED = ("-accel", "tcg,thread=single", "-cpu", "max")
+_WITH_KVM = ("-accel", "kvm", "-cpu", "host")
+_KVM_LIMIT_S = 10
 
 _NEEDED = (
-    (Path("/usr/bin/qemu-system-x86_64"), "Debian package qemu-system-x86"),
+    (QEMU, "Debian package qemu-system-x86"),
     (FIRMWARE, "Debian package ovmf"),
     (BUSYBOX, "Debian package busybox-static"),
     (Path("/usr/bin/openssl"), "Debian package openssl"),
@@ -78,6 +85,9 @@ class QemuGuest(Guest):
             _make_keys(folder)
             env = {"PATH": PATH, **env, "DM_DISABLE_UDEV": "1", KEYS: str(folder)}
             write_job(folder / "job", command, env, cwd)
+            # Not on the kernel's command line: these may have blanks.
+            (folder / "results").symlink_to(results)
+            (folder / "modules").symlink_to(KERNEL / "lib" / "modules")
             (folder / "initrd").write_bytes(_initrd())
             tails = [
                 _Tail(stack.enter_context((results / name).open("rb")), output)
@@ -105,20 +115,42 @@ class QemuGuest(Guest):
 
 
 def _qemu(folder: Path, results: Path, mem_mib: int) -> list[str]:
-    words = [
-        *("console=ttyS0", "quiet", "panic=-1", f"GUEST_DIR={folder}"),
-        *(f"GUEST_RESULTS={results}", f"GUEST_MODULES={KERNEL}"),
-    ]
     return [
-        *("qemu-system-x86_64", "-accel", "tcg,thread=single", "-machine", "q35", "-cpu", "max", "-m", str(mem_mib)),
-        *("-display", "none", "-monitor", "none", "-serial", "stdio", "-net", "none", "-no-reboot"),
+        *_machine(_accelerator(), mem_mib),
         *("-drive", f"if=pflash,unit=0,format=raw,readonly=on,file={FIRMWARE}"),
         *("-drive", f"if=pflash,unit=1,format=raw,file={folder}/variables"),
-        *("-kernel", str(KERNEL / "vmlinuz"), "-initrd", str(folder / "initrd"), "-append", " ".join(words)),
+        *("-initrd", str(folder / "initrd"), "-append", f"console=ttyS0 quiet panic=-1 GUEST_DIR={folder}"),
         *("-virtfs", "local,path=/,mount_tag=host,security_model=none,readonly=on,multidevs=remap"),
         # A comma in an option's value is written twice.
         *("-virtfs", f"local,path={str(results).replace(',', ',,')},mount_tag=results,security_model=none"),
     ]
+
+
+def _machine(accelerator: Sequence[str], mem_mib: int) -> list[str]:
+    return [
+        *(str(QEMU), *accelerator, "-machine", "q35", "-m", str(mem_mib), "-kernel", str(KERNEL / "vmlinuz")),
+        *("-display", "none", "-monitor", "none", "-serial", "stdio", "-net", "none", "-no-reboot"),
+    ]
+
+
+@cache
+def _accelerator() -> tuple[str, ...]:
+    """KVM where a kernel really boots with it: within a virtual machine its device may be there and of no use."""
+    if not os.access(KVM, os.R_OK | os.W_OK):
+        return _EMULATED
+    # A kernel without a root file system: its last words, before it resets, come after all the rest of the boot.
+    command = [*_machine(_WITH_KVM, 512), "-append", "console=ttyS0 panic=-1"]
+    try:
+        done = subprocess.run(
+            ["setpriv", "--pdeathsig", "KILL", *command],  # it ends with us, in whatever way we do
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            check=False,
+            timeout=_KVM_LIMIT_S,
+        )
+    except subprocess.TimeoutExpired:
+        return _EMULATED
+    return _WITH_KVM if b"Unable to mount root fs" in done.stdout else _EMULATED
 
 
 def _wait(process: subprocess.Popen[bytes], limit: Limit, each_tick: Sequence[Callable[[], None]]) -> bool:
@@ -156,21 +188,11 @@ def _make_keys(folder: Path) -> None:
     """Key pairs, and the firmware's variables with their certificates in db."""
     owner = str(uuid.uuid4())
     usage = ("-addext", "keyUsage=critical,digitalSignature", "-addext", "basicConstraints=critical,CA:false")
-    kinds = {"rsa": ("rsa:2048",), "ec": ("ec", "-pkeyopt", "ec_paramgen_curve:prime256v1")}
-    for kind, words in kinds.items():
-        new = (
-            "openssl",
-            "req",
-            "-x509",
-            "-noenc",
-            "-days",
-            "3650",
-            "-subj",
-            f"/CN=dmctl guest {kind}",
-            "-newkey",
-            *words,
-        )
-        _run(*new, *usage, "-keyout", str(folder / f"{kind}.key"), "-out", str(folder / f"{kind}.pem"))
+    rsa, curve = ("rsa:2048",), ("ec", "-pkeyopt", "ec_paramgen_curve:prime256v1")
+    for kind, words in {"rsa": rsa, "ec": curve, "other": rsa}.items():
+        new = ("openssl", "req", "-x509", "-noenc", "-days", "3650", "-subj", f"/CN=dmctl guest {kind}")
+        out = ("-keyout", str(folder / f"{kind}.key"), "-out", str(folder / f"{kind}.pem"))
+        _run(*new, *usage, "-newkey", *words, *out)
     changes = [("set-pk", "rsa"), ("add-kek", "rsa"), ("add-db", "rsa"), ("add-db", "ec")]
     lists = [word for what, kind in changes for word in (f"--{what}", owner, str(folder / f"{kind}.pem"))]
     files = ("--input", str(VARIABLES), "--output", str(folder / "variables"))

@@ -3,7 +3,7 @@
 # unpack_kernel.sh FOLDER: the newest Linux 6.12 that Debian's package lists name, unpacked for the QEMU guest: "vmlinuz",
 # and the modules that tests of device-mapper need. Nothing is installed; the package itself is not kept.
 set -eu
-folder=$1
+folder=$(realpath -m "$1")
 rm -rf "$folder" "$folder.new"
 mkdir -p "$folder.new"
 cd "$folder.new"
@@ -37,5 +37,5 @@ rm ./*.deb
 mv "boot/vmlinuz-$release" vmlinuz
 /sbin/depmod -b . "$release" 2>/dev/null
 echo "$release" >release
-cd ..
+cd /
 mv "$folder.new" "$folder"

@@ -20,7 +20,7 @@ from dmctl.verity.repair import Parity, repair
 from guests.fixtures import dmctl_script
 from guests.kernel_state import DMSETUP
 from kernel.stand_in import run
-from keyring import keys_of_this_thread
+from keyring import usable_keys
 
 BLOCKS = 300
 VERITYSETUP = "/usr/sbin/veritysetup"
@@ -109,7 +109,7 @@ def test_what_this_kernel_does_not_have(files, prefix, features, signature, told
             prefix + "v", data, hashes, root_hash, features=verity.Features(**features), signature=signature
         )
     assert not os.path.exists(f"/dev/mapper/{prefix}v")
-    assert keys_of_this_thread() == []
+    assert usable_keys() == []
 
 
 def test_called_veritysetup(files, prefix, dmctl_as, capfdbinary):

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from dmctl.cli.main import main
 from dmctl.targets.verity import VerityArguments
 from dmctl.verity import device as verity
 from dmctl.verity.make import Choices, make
@@ -42,14 +43,19 @@ class Image:
             self.root_hash = make(self.data, self.hashes, choices).root_hash.hex()
 
     @contextmanager
-    def opened(self, name):
+    def opened(self, name, **others):
         """The device's path, for the length of the block."""
-        features = verity.Features(fec_path=self.parity, fec_roots=self.roots)
+        features = verity.Features(fec_path=self.parity, fec_roots=self.roots, **others)
         verity.open_device(name, self.data, self.hashes, self.root_hash, features=features)
         try:
             yield Path("/dev/mapper", name)
         finally:
             verity.close_device(name)
+
+
+def dmsetup(command, name):
+    """The words of the kernel's answer after the target's name."""
+    return subprocess.run([DMSETUP, command, name], capture_output=True, text=True, check=True).stdout.split()[3:]
 
 
 def damage(path, blocks):
@@ -115,9 +121,36 @@ def test_features(tmp_path, prefix, features, words):
     image, name = Image(tmp_path, 2), prefix + "f"
     verity.open_device(name, image.data, image.hashes, image.root_hash, features=verity.Features(**features))
     try:
-        table = subprocess.run([DMSETUP, "table", name], capture_output=True, text=True, check=True).stdout.split()
-        assert " ".join(table[14:]) == words
-        assert verity.look_at(name).arguments == VerityArguments.parse_params(" ".join(table[3:]))
+        table = dmsetup("table", name)
+        assert " ".join(table[11:]) == words
+        assert verity.look_at(name).arguments == VerityArguments.parse_params(" ".join(table))
         assert all(getattr(verity.look_at(name).arguments, key) == value for key, value in features.items())
     finally:
         verity.close_device(name)
+
+
+def test_status(tmp_path, prefix, capfd):
+    """The command beside dmsetup: each option, and what becomes of the device at a block beyond the reach."""
+    image, name = Image(tmp_path, 9), prefix + "f"
+    damage(image.data, range(5, 5 + 10 * ROUNDS[9], ROUNDS[9]))
+
+    def told():
+        assert main(["dmctl", "verity", "status", name]) == 0
+        return dict(line.strip().split(":", 1) for line in capfd.readouterr().out.splitlines() if ":" in line)
+
+    options = {"on_corruption": "ignore", "on_error": "restart", "ignore_zero_blocks": True}
+    with image.opened(name, **options) as path:
+        words = dmsetup("table", name)[11:]
+        flags = ["ignore_corruption", "restart_on_error", "ignore_zero_blocks"]
+        assert sorted(words[:3]) == sorted(flags)
+        values = dict(zip(words[3::2], words[4::2], strict=True))
+        before = told()
+        assert sorted(before["flags"].split()) == sorted(words[:3])
+        assert before["FEC roots"].strip() == values["fec_roots"] == "9"
+        assert before["FEC offset"].split()[0] == values["fec_start"] == "0"
+        assert before["FEC loop"].strip() == image.parity
+        node = os.stat(before["FEC device"].strip()).st_rdev
+        assert f"{os.major(node)}:{os.minor(node)}" == values["use_fec_from_device"]
+        assert (dmsetup("status", name), before["status"].strip()) == (["V"], "verified")
+        assert path.read_bytes() == Path(image.data).read_bytes() != image.good
+        assert (dmsetup("status", name), told()["status"].strip()) == (["C"], "corrupted")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""`python -m guests`: one command in a user-mode Linux guest, and nothing left of the guest in whatever way it ends."""
+"""`python -m guests`: one command in a guest, and nothing left of the guest in whatever way it ends."""
 
 import os
 import select
@@ -13,16 +13,22 @@ from pathlib import Path
 import pytest
 
 import guests.uml
+from guests.base import Guest
+from guests.qemu import QemuGuest
 from guests.uml import UmlGuest
 
 TESTS = Path(__file__).parents[1]
 END_S = 10
 
 
+def need(guest: Guest) -> None:
+    if (reason := guest.unavailable()) is not None:
+        (pytest.fail if os.environ.get("DMCTL_REQUIRE_KERNEL") == "1" else pytest.skip)(reason)
+
+
 @pytest.fixture
 def needs_guest() -> None:
-    if (reason := UmlGuest().unavailable()) is not None:
-        (pytest.fail if os.environ.get("DMCTL_REQUIRE_KERNEL") == "1" else pytest.skip)(reason)
+    need(UmlGuest())
 
 
 def start(*args: str) -> "subprocess.Popen[bytes]":
@@ -36,19 +42,21 @@ def start(*args: str) -> "subprocess.Popen[bytes]":
     )
 
 
-@pytest.mark.usefixtures("needs_guest")
-def test_output_and_exit_status(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("guest_kind", "option", "first"),
+    [(UmlGuest, "--no-udev", "Run /tmp/dmctl-guest-"), (QemuGuest, "--qemu", "Run /init as init process")],
+)
+def test_output_and_exit_status(tmp_path: Path, guest_kind: type[Guest], option: str, first: str) -> None:
+    need(guest_kind())
     results = tmp_path / "a b, c"
     script = 'printf "\\000\\377\\r\\n"; seq 1 50000; echo "$1" >&2; echo kept >"$2/file"; exit 7'
-    with start(
-        "--no-udev", "--results", str(results), "--", "sh", "-c", script, "-", "it's\n$x", str(results)
-    ) as guest:
+    with start(option, "--results", str(results), "--", "sh", "-c", script, "-", "it's\n$x", str(results)) as guest:
         out, err = guest.communicate(timeout=60)
     assert err == b"it's\n$x\n"
     assert out == b"\0\377\r\n" + b"".join(b"%d\n" % n for n in range(1, 50001))
     assert guest.returncode == 7
     assert (results / "file").read_text() == "kept\n"
-    assert "Run /tmp/dmctl-guest-" in (results / "dmesg").read_text()
+    assert first in (results / "dmesg").read_text()
 
 
 @pytest.mark.usefixtures("needs_guest")
