@@ -18,7 +18,7 @@ from dmctl.cli import verity_options as convert
 from dmctl.cli import veritysetup_checks as checks
 from dmctl.cli.spec import Option
 from dmctl.cli.verity import header, made_text
-from dmctl.errors import DmctlError, NotFoundError, UsageError
+from dmctl.errors import DeviceError, DmctlError, NotFoundError, UsageError
 from dmctl.verity.existing import open_existing, read_superblock
 from dmctl.verity.make import Choices, make
 from dmctl.verity.places import opened
@@ -78,6 +78,7 @@ _EXCLUDING = (
     ("cancel-deferred", "deferred", "Options --{} and --{} cannot be used at the same time."),
 )
 
+_FOLDER = "/dev/mapper/"
 # Of libcryptsetup's errnos; what is missing here is 1.
 _STATUS = {errno.EEXIST: 5, errno.EBUSY: 5, errno.ENODEV: 4, errno.ENOTBLK: 4, errno.ENOMEM: 3, errno.EPERM: 2}
 _MEANINGS = {
@@ -329,11 +330,12 @@ def _open(line: _Line) -> None:
 
     data, name, hashes = line.operands[:3]
     parameters, digits = _tree(line, data, hashes, 3)
-    modes = [mode for mode in ("restart", "panic") if line.has(f"{mode}-on-corruption")]
-    modes += ["ignore"] * line.has("ignore-corruption")
-    if len(modes) > 1:
-        raise UsageError("Only one option can say what is done on corruption.")
-    as_error = modes[0] if line.has("error-as-corruption") and modes and modes[0] != "ignore" else None
+    if "/" in name:
+        raise checks.ToldError(f'Name "{name}" invalid. It contains "/".')
+    # The first of them that is said counts.
+    modes = (mode for mode in ("panic", "restart") if line.has(f"{mode}-on-corruption"))
+    on_corruption = next(modes, "ignore" if line.has("ignore-corruption") else None)
+    on_error = on_corruption if line.has("error-as-corruption") and on_corruption != "ignore" else None
     try:
         verity.open_device(
             name,
@@ -343,8 +345,8 @@ def _open(line: _Line) -> None:
             hash_offset_bytes=line.number("hash-offset", 0),
             parameters=parameters,
             features=verity.Features(
-                on_corruption=modes[0] if modes else None,
-                on_error=as_error,
+                on_corruption=on_corruption,
+                on_error=on_error,
                 ignore_zero_blocks=line.has("ignore-zero-blocks"),
                 check_at_most_once=line.has("check-at-most-once"),
                 try_verify_in_tasklet=line.has("use-tasklets"),
@@ -356,9 +358,17 @@ def _open(line: _Line) -> None:
             shared=line.has("shared"),
             any_root_hash=True,
         )
+    except DeviceError as error:
+        if error.errno == errno.EINVAL:  # the kernel has refused the table
+            raise checks.ToldError(str(error), checks.WRONG_DEVICE) from None
+        raise
     except DmctlError as error:
-        if error.errno == errno.EEXIST:
-            raise checks.ToldError(f"Device {name} already exists.", checks.BUSY) from None
+        told = {
+            errno.EEXIST: f"Device {name} already exists.",
+            errno.EBUSY: f"Cannot use device {data} which is in use (already mapped or mounted).",
+        }
+        if error.errno in told:
+            raise checks.ToldError(told[error.errno], checks.BUSY) from None
         raise
     if verity.look_at(name).status.validity == "C":
         stream.error("Verity device detected corruption after activation.")
@@ -368,28 +378,32 @@ def _status(line: _Line) -> None:
     from dmctl.cli.verity_device import text_of
     from dmctl.verity import device as verity
 
-    name = line.operands[0]
+    word = line.operands[0]
+    path = word if "/" in word and os.path.exists(word) else f"{_FOLDER}{word}"
+    name = word.removeprefix(_FOLDER)
     try:
-        stream.write(text_of(name, verity.look_at(name), as_veritysetup=True))
+        told = text_of(name, verity.look_at(name), as_veritysetup=True)
     except NotFoundError:
-        stream.write(f"/dev/mapper/{name} is inactive.\n")
-        raise _Failed(4) from None
+        stream.write(f"{path} is inactive.\n")
+        raise _Failed(checks.WRONG_DEVICE) from None
+    stream.write(path + told.removeprefix(f"{_FOLDER}{name}"))
 
 
 def _close(line: _Line) -> None:
     from dmctl.verity import device as verity
 
-    name = line.operands[0]
+    word = line.operands[0]
+    name = word.removeprefix(_FOLDER)
     try:
         verity.close_device(name, deferred=line.has("deferred"), cancel_deferred=line.has("cancel-deferred"))
     except NotFoundError:
-        raise checks.ToldError(f"Device {name} is not active.", checks.WRONG_DEVICE) from None
+        raise checks.ToldError(f"Device {word} is not active.", checks.WRONG_DEVICE) from None
     except DmctlError as error:
         if error.errno == errno.EBUSY:
-            raise checks.ToldError(f"Device {name} is still in use.", checks.BUSY) from None
+            raise checks.ToldError(f"Device {word} is still in use.", checks.BUSY) from None
         raise
-    if line.has("deferred") and os.path.exists(f"/dev/mapper/{name}"):
-        stream.write(f"Device {name} is still active and scheduled for deferred removal.\n")
+    if line.has("deferred") and os.path.exists(f"{_FOLDER}{name}"):
+        stream.write(f"Device {word} is still active and scheduled for deferred removal.\n")
 
 
 _ACTIONS: dict[str, tuple[Callable[[_Line], None], str]] = {
