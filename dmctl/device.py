@@ -426,6 +426,18 @@ def list_devices(options: Options | None = None) -> list[ListEntry]:
     return list(each_device(options))
 
 
+def target_version(target: str) -> tuple[int, int, int]:
+    """The version of a target, whose module is loaded for that.
+
+    Raises DeviceError: the kernel has no such target, or cannot be asked (since dm ioctl 4.41, Linux 5.4).
+    """
+    with Task(dm.TARGET_VERSION) as task:
+        task.set_name(target)
+        task.run()
+        ((_, version),) = task.versions()
+        return version
+
+
 def remove_all(options: Options | None = None, *, deferred: bool = False) -> None:
     """Remove every device that nobody has open. The kernel skips the others without a word."""
     options = options or Options()

@@ -374,14 +374,22 @@ def _open(line: _Line) -> None:
         stream.error("Verity device detected corruption after activation.")
 
 
+def _name(word: str) -> str:
+    """The name of a device, which may be said as a path. Raises NotFoundError, where libdevmapper would look further."""
+    name = word.removeprefix(_FOLDER)
+    if "/" in name and not os.path.exists(word):
+        raise NotFoundError(f"{word} does not exist.")
+    return name
+
+
 def _status(line: _Line) -> None:
     from dmctl.cli.verity_device import text_of
     from dmctl.verity import device as verity
 
     word = line.operands[0]
     path = word if "/" in word and os.path.exists(word) else f"{_FOLDER}{word}"
-    name = word.removeprefix(_FOLDER)
     try:
+        name = _name(word)
         told = text_of(name, verity.look_at(name), as_veritysetup=True)
     except NotFoundError:
         stream.write(f"{path} is inactive.\n")
@@ -393,8 +401,8 @@ def _close(line: _Line) -> None:
     from dmctl.verity import device as verity
 
     word = line.operands[0]
-    name = word.removeprefix(_FOLDER)
     try:
+        name = _name(word)
         verity.close_device(name, deferred=line.has("deferred"), cancel_deferred=line.has("cancel-deferred"))
     except NotFoundError:
         raise checks.ToldError(f"Device {word} is not active.", checks.WRONG_DEVICE) from None

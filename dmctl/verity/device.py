@@ -12,13 +12,13 @@ from typing import Any
 
 from dmctl import loop
 from dmctl.device import Device
-from dmctl.errors import DmctlError, ExitStatus, NotFoundError, UsageError
+from dmctl.errors import DeviceError, DmctlError, ExitStatus, NotFoundError, UsageError
 from dmctl.info import Info
 from dmctl.libdm.keyring import UserKey
 from dmctl.table import Line
 from dmctl.targets.verity import VerityArguments, VerityStatus
 from dmctl.units import SECTOR_BYTES
-from dmctl.verity import fec
+from dmctl.verity import fec, support
 from dmctl.verity.existing import Existing, open_existing
 from dmctl.verity.make import message_areas
 from dmctl.verity.places import Extent, Place, opened, refuse_too_small
@@ -76,6 +76,8 @@ def open_device(
     Raises RootHashError where the top of the tree does not fit the root hash, SuperblockError, UsageError, DeviceError.
     """
     features = features or Features()
+    if not name or "/" in name:
+        raise UsageError(f"{name!r} is no name of a device: {'it has a / in it' if name else 'it is empty'}.")
     with ExitStack() as stack:
         there = stack.enter_context(
             open_existing(data_path, hash_path, hash_offset_bytes=hash_offset_bytes, parameters=parameters)
@@ -107,13 +109,17 @@ def open_device(
             root_hash_sig_key_desc=key,
             **_correction(stack, there, features, nodes),
         )
+        support.refuse_missing(arguments)
         with suppress(NotFoundError):
             Device(name).info()
             raise DmctlError(f"There is a device {name} already.", errno=errno.EEXIST)
         line = Line(0, parameters.data_bytes // SECTOR_BYTES, "verity", arguments.to_params())
         if signature is not None and key is not None:
             stack.enter_context(UserKey(key, signature))
-        Device(name).create([line], uuid=_dm_uuid(name, there), read_only=True)
+        try:
+            Device(name).create([line], uuid=_dm_uuid(name, there), read_only=True)
+        except DeviceError as error:
+            raise support.explained(error, arguments) from None
 
 
 def _correction(

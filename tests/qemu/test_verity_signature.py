@@ -108,7 +108,7 @@ def test_by_an_elliptic_curve(files, opened):
 
 
 def refusal(opened, signed):
-    with pytest.raises(DeviceError) as refused:
+    with pytest.raises(DeviceError, match="^The kernel ") as refused:
         opened(signed)
     assert keys_of_this_thread() == []
     return refused.value
@@ -150,7 +150,7 @@ def test_nothing_without_one_where_required(files, prefix, required, capfd):
     with pytest.raises(DeviceError) as refused:
         verity.open_device(name, *files)
     assert refused.value.errno == errno.ENOKEY
-    assert any("signature" in line.lower() for line in refused.value.reason), refused.value.reason
+    assert "table: 254:0: verity: Root hash verification failed (-ENOKEY)" in refused.value.reason
     assert main(["dmctl", "verity", "open", files[0], name, *files[1:]]) == 1
     assert "dmctl: This kernel opens no verity device without a signature" in capfd.readouterr().err
     assert not Path("/dev/mapper", name).exists()
