@@ -202,7 +202,18 @@ refuses a device that is no verity device.
 .Pp
 As
 .Cm veritysetup
-the first and the third are as there, and so are the exit statuses, 0 to 5.
+the first three are as there, and so are the exit statuses, 0 to 5, and the first line of an error.
+What differs is that
+.Cm format
+refuses a device that is in use and leaves no file behind that it has made in vain,
+.Cm verify
+counts repairable blocks, not bytes, and fails where
+.Fl -root-hash-file
+cannot be read,
+.Cm close
+is as above, and
+.Fl -debug
+adds nothing.
 .Sh PARITY
 Parity is over the data, the tree and what follows that on its device, so
 .Cm repair
@@ -223,13 +234,25 @@ The key is RSA or EC, in PEM or DER.
 Where it is encrypted, the passphrase is asked for on the terminal, or read from the first line of
 .Fl -passphrase-file .
 .Pp
+A key on a PKCS #11 token is named by its URI, as in
+.Ql pkcs11:token=signing;object=images .
+It signs through
+.Xr openssl 1
+and the provider for PKCS #11 (Debian: pkcs11-provider), or where that is not there the engine
+(libengine-pkcs11-openssl), which find the token's library through p11-kit or what their own documentation names.
+The PIN is in the URI (pin-value), in a file that the URI names (pin-source), or where a passphrase would be.
+It is taken out of the URI before that is handed on; what is typed as pin-value others can see all the same.
+Instead of the URI
+.Fl -key
+may be a file in PEM that holds it.
+.Pp
 .Cm verify-signature
 needs neither root nor a kernel.
 Its exit status is 6 where the signature is of another root hash or by another key, and 1 where the file is no signature
 in DER.
 It does not ask whether the kernel trusts the certificate.
 .Pp
-A key on a token, or on a machine without dmctl, signs in two steps:
+A key on a machine without dmctl signs in two steps:
 .Fl -emit
 writes what is to be signed, and
 .Fl -attach
@@ -254,10 +277,12 @@ A device that is verified when it is read:
 .Dl dmctl verity open root.img root root.verity $(cat root.hash)
 .Dl mount -o ro /dev/mapper/root /mnt
 .Pp
-A root hash signed with a key on a token, by OpenSSL and its engine for PKCS #11:
+A root hash signed with a key on a token, and with one that is elsewhere:
+.Pp
+.Dl dmctl verity sign --root-hash-file root.hash --key 'pkcs11:object=key' --cert cert.pem -o root.p7s
 .Pp
 .Dl dmctl verity sign --root-hash-file root.hash --emit root.tbs
-.Dl openssl dgst -sha256 -engine pkcs11 -keyform engine -sign pkcs11:object=key -out root.value root.tbs
+.Dl openssl dgst -sha256 -sign key.pem -out root.value root.tbs
 .Dl dmctl verity sign --root-hash-file root.hash --attach root.value --cert cert.pem -o root.p7s
 """
 

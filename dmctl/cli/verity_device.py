@@ -104,9 +104,16 @@ def open_(
             fec_offset_bytes=options.size(fec_offset, "--fec-offset"),
             fec_roots=fec_roots,
         ),
-        signature=None if root_hash_signature is None else options.read(root_hash_signature),
+        signature=None if root_hash_signature is None else _signature(root_hash_signature),
         shared=shared,
     )
+
+
+def _signature(file: str) -> bytes:
+    found = options.read(file)
+    if not found:
+        raise DmctlError(f"{file} is empty, and no signature.")
+    return found
 
 
 def _one_of(wanted: dict[str, bool], what: str) -> str | None:

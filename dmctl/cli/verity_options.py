@@ -39,7 +39,7 @@ FecDevice = Annotated[
     str | None, typer.Option("--fec-device", metavar="FILE", help="File or device with parity for error correction.")
 ]
 FecOffset = Annotated[str, typer.Option("--fec-offset", metavar="BYTES", help="Where the parity begins.")]
-FecRoots = Annotated[int, typer.Option("--fec-roots", metavar="BYTES", help="Bytes of parity in 255: 2 to 24.")]
+FecRoots = Annotated[int, typer.Option("--fec-roots", metavar="BYTES", min=2, max=24, help="Bytes of parity in 255.")]
 Threads = Annotated[
     int | None, typer.Option("--threads", metavar="COUNT", min=1, help="Threads, if not one a processor.")
 ]

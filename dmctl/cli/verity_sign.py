@@ -16,7 +16,8 @@ from dmctl.cli import verity_options as options
 from dmctl.errors import DmctlError, UsageError
 from dmctl.verity import gpt as partitions
 from dmctl.verity import signature as signatures
-from dmctl.verity.certificate import DIGESTS, Certificate, PrivateKey
+from dmctl.verity import token as tokens
+from dmctl.verity.certificate import DIGESTS, Certificate, PrivateKey, pem_blocks
 
 _STDOUT = "-"
 
@@ -26,7 +27,7 @@ def sign(
     *,
     root_hash_file: options.RootFile = None,
     key: Annotated[
-        str | None, typer.Option("--key", metavar="FILE", help="Private key, RSA or EC, in PEM or DER.")
+        str | None, typer.Option("--key", metavar="FILE|URI", help="Private key, RSA or EC: PEM, DER, or PKCS #11 URI.")
     ] = None,
     cert: Annotated[
         str | None, typer.Option("--cert", metavar="FILE", help="The key's certificate, in PEM or DER.")
@@ -36,7 +37,7 @@ def sign(
     ] = None,
     passphrase_file: Annotated[
         str | None,
-        typer.Option("--passphrase-file", metavar="FILE", help="File whose first line is the key's passphrase."),
+        typer.Option("--passphrase-file", metavar="FILE", help="File whose first line is the key's passphrase or PIN."),
     ] = None,
     digest: Annotated[
         str | None,
@@ -53,8 +54,8 @@ def sign(
 ) -> None:
     """Sign a root hash for the kernel: PKCS #7, detached, in DER.
 
-    A key that is not in a file, such as a token's, signs in two steps: --emit writes what it has to sign; --attach
-    takes its signature, finished PKCS #7 or the bare value, for which --cert is needed.
+    A key that is elsewhere signs in two steps: --emit writes what it has to sign; --attach takes its signature,
+    finished PKCS #7 or the bare value, for which --cert is needed.
     """
     hash_text = _root(root, root_hash_file)
     if emit is not None:
@@ -214,17 +215,18 @@ def _certificate(file: str, warnings: list[str]) -> Certificate:
     return certificate
 
 
-def _private_key(file: str, passphrase_file: str | None) -> PrivateKey:
-    on_token = UsageError("A key on a PKCS #11 token signs in two steps: see --emit and --attach in dmctl-verity(8).")
-    if file.startswith("pkcs11:"):
-        raise on_token
-    data = options.read(file)
-    if b"BEGIN PKCS#11 PROVIDER URI" in data:
-        raise on_token
-    return PrivateKey.from_bytes(data, file, lambda: _passphrase(file, passphrase_file))
+def _private_key(file: str, passphrase_file: str | None) -> PrivateKey | tokens.TokenKey:
+    uri = file
+    if not file.startswith(tokens.SCHEME):
+        data = options.read(file)
+        uris = [content for label, _text, content in pem_blocks(data) if label == tokens.PEM_LABEL]
+        if not uris:
+            return PrivateKey.from_bytes(data, file, lambda: _secret(file, "passphrase", passphrase_file))
+        uri = tokens.uri_in(uris[0])
+    return tokens.TokenKey.from_uri(uri, lambda plain: _secret(plain, "PIN", passphrase_file))
 
 
-def _passphrase(key_file: str, file: str | None) -> bytes:
+def _secret(key: str, what: str, file: str | None) -> bytes:
     if file is not None:
         return options.read(file).partition(b"\n")[0].removesuffix(b"\r")
     import getpass
@@ -233,16 +235,14 @@ def _passphrase(key_file: str, file: str | None) -> bytes:
         # getpass() would read standard input instead where there is no terminal, and show what is typed.
         with open("/dev/tty", "rb"):
             pass
-        name = os.fsencode(key_file).decode(errors="backslashreplace")
-        return os.fsencode(getpass.getpass(f"Passphrase of {name}: "))
+        name = os.fsencode(key).decode(errors="backslashreplace")
+        return os.fsencode(getpass.getpass(f"{what[0].upper()}{what[1:]} of {name}: "))
     except EOFError:
-        raise DmctlError("No passphrase was given.") from None
+        raise DmctlError(f"No {what} was given.") from None
     except UnicodeError:
-        raise DmctlError("The passphrase is no text in this locale: --passphrase-file FILE.") from None
+        raise DmctlError(f"The {what} is no text in this locale: --passphrase-file FILE.") from None
     except OSError:
-        raise DmctlError(
-            f"{key_file} is encrypted, and there is no terminal to ask on: --passphrase-file FILE."
-        ) from None
+        raise DmctlError(f"{key} has a {what}, and there is no terminal to ask on: --passphrase-file FILE.") from None
 
 
 def _write(file: str, data: bytes, *, inputs: Iterable[str | None], printable: bool = False) -> None:

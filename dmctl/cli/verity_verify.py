@@ -63,7 +63,10 @@ def verify(
     fec_offset_bytes = options.size(fec_offset, "--fec-offset")
     damages: list[Damage] = []
     outcomes: list[Outcome] = []
-    with open_existing(data, hashes, hash_offset_bytes=offset_bytes, parameters=wanted) as there:
+    with ExitStack() as stack:
+        there = stack.enter_context(open_existing(data, hashes, hash_offset_bytes=offset_bytes, parameters=wanted))
+        # Before the work, which may take long.
+        place = None if fec_device is None else stack.enter_context(opened(fec_device))
         parameters = there.image.parameters
         root_hash = parse_root_hash(digits, parameters.algorithm)
         with signals.Raised(), Shown(progress, "Verifying") as shown:
@@ -71,10 +74,10 @@ def verify(
                 damages.append(damage)
                 if not as_json:
                     _tell(damage)
-            if damages and fec_device is not None:
-                with opened(fec_device) as place:
-                    parity = Parity(place, fec_offset_bytes, fec_roots)
-                    outcomes = list(put_right(there, parity, root_hash, dry_run=True, threads=threads, progress=shown))
+            if damages and place is not None:
+                parity = Parity(place, fec_offset_bytes, fec_roots)
+                outcomes = list(put_right(there, parity, root_hash, dry_run=True, threads=threads, progress=shown))
+                outcomes.sort(key=lambda one: (one.where, one.block))
     if as_json:
         facts = {"root_hash": root_hash.hex(), "verified": not damages, "damage": [_damage(one) for one in damages]}
         if fec_device is not None:
@@ -86,6 +89,7 @@ def verify(
         for outcome in outcomes:
             _tell_outcome(outcome, "can be repaired")
     if damages:
+        stream.flush()  # what was told comes first
         stream.error(f"dmctl: {_reason(damages[0], there, data)}")
         raise typer.Exit(ExitStatus.VERIFICATION)
 
@@ -160,6 +164,7 @@ def repair(
     elif not outcomes:
         stream.write("Nothing is wrong.\n")
     if lost:
+        stream.flush()
         stream.error(f"dmctl: {len(lost)} of {len(outcomes)} wrong blocks cannot be repaired.")
         raise typer.Exit(ExitStatus.VERIFICATION)
 

@@ -124,11 +124,6 @@ class Certificate:
         return (self._key.key_size + 7) // 8
 
     @property
-    def public_key_der(self) -> bytes:
-        """The SubjectPublicKeyInfo, the same for a certificate and for its private key."""
-        return _public_der(self._key)
-
-    @property
     def subject(self) -> str:
         """The subject's name, as RFC 4514 writes it."""
         return self._x509.subject.rfc4514_string()
@@ -233,11 +228,6 @@ class PrivateKey:
             raise CertificateError(f"The private key in {name} is neither RSA nor EC.")
         return cls(key)
 
-    @property
-    def public_key_der(self) -> bytes:
-        """The SubjectPublicKeyInfo."""
-        return _public_der(self._key.public_key())
-
     def sign(self, data: bytes, digest: str) -> bytes:
         """The value of a signature, as Certificate.has_signed() wants it. CertificateError: the key is too small."""
         from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
@@ -248,12 +238,6 @@ class PrivateKey:
             return self._key.sign(data, ec.ECDSA(_digest(digest)))
         except ValueError:
             raise CertificateError(f"The key is too small for a signature with {digest}.") from None
-
-
-def _public_der(key: PublicKey) -> bytes:
-    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-
-    return key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
 
 
 def _digest(name: str) -> HashAlgorithm:

@@ -65,22 +65,26 @@ def open_device(
     features: Features | None = None,
     signature: bytes | None = None,
     shared: bool = False,
+    any_root_hash: bool = False,
 ) -> None:
     """Make a verity device. Files get loop devices, which go with it.
 
     parameters: of a tree without a superblock. shared: the data may be in use otherwise. signature: of the root hash,
-    PKCS #7 in DER: the kernel checks it, and refuses the device where it trusts none of its signers.
+    PKCS #7 in DER: the kernel checks it, and refuses the device where it trusts none of its signers. any_root_hash: do
+    not look whether it fits the tree; where it does not, the kernel lets nothing be read.
 
     Raises RootHashError where the top of the tree does not fit the root hash, SuperblockError, UsageError, DeviceError.
     """
     features = features or Features()
+    if not name or "/" in name:
+        raise UsageError(f"{name!r} is no name of a device: {'it has a / in it' if name else 'it is empty'}.")
     with ExitStack() as stack:
         there = stack.enter_context(
             open_existing(data_path, hash_path, hash_offset_bytes=hash_offset_bytes, parameters=parameters)
         )
         parameters = there.image.parameters
         digest = parse_root_hash(root_hash, parameters.algorithm)
-        if not there.image.top_is(digest):
+        if not any_root_hash and not there.image.top_is(digest):
             raise RootHashError(f"The hash tree on {hash_path} does not fit the root hash.")
         if not shared:
             _refuse_in_use(there.data)

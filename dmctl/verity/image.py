@@ -99,6 +99,26 @@ class Image:
                 bad[first // 8 : first // 8 + len(wrong)] = wrong
             bad_parents = bytes(bad)
 
+    def first_from_below(self) -> Damage | None:
+        """The first block whose digest is not what the tree says, levels compared from the data upwards; None for none.
+
+        So veritysetup looks: whether the digests are right is a matter of the next level. That the top fits the root
+        hash is not asked.
+        """
+        hasher, per_block = self.parameters.hasher(), self.parameters.digests_per_block
+        for number in range(len(self.parameters.levels)):
+            level = self._level(number)
+            for first in range(0, level.blocks, _BLOCKS_AT_ONCE):
+                blocks = min(_BLOCKS_AT_ONCE, level.blocks - first)
+                wrong, padding = (
+                    next(_runs(bits), None) for bits in _verified(hasher, level, first, blocks, (None, None))
+                )
+                if padding and (wrong is None or wrong[0] >= (padding[0] + 1) * per_block):
+                    return self._damage("padding", number, first // per_block + padding[0], 1)
+                if wrong:
+                    return self._damage("data" if number == 0 else "hash", number - 1, first + wrong[0], 1)
+        return None
+
     @property
     def _all_blocks(self) -> int:
         return sum(level.digests for level in self.parameters.levels)

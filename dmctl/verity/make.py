@@ -24,7 +24,8 @@ SALT_BYTES = 32
 class Choices:
     """How a tree is to be made. Each has veritysetup's default.
 
-    data_blocks: None for all of the data. salt: None for 32 random bytes. uuid: None for a random one.
+    data_blocks: None for all of the data, where the hashes are elsewhere. salt: None for 32 random bytes. uuid: None
+    for a random one.
     cut_data: what is left of the data behind the last whole block is not an error, as in veritysetup.
     """
 
@@ -190,16 +191,15 @@ def _parameters(choices: Choices, data: Place, hashes: Place) -> Parameters:
     block_bytes = Parameters(1, choices.data_block_bytes).data_block_bytes
     blocks = choices.data_blocks
     if blocks is None:
-        same = data.identity == hashes.identity
-        if same and not choices.hash_offset_bytes:
+        if data.identity == hashes.identity:
             raise UsageError(
-                f"{data.path} is to hold both data and hashes, so --hash-offset must say where hashes begin."
+                f"{data.path} is to hold both data and hashes, so --data-blocks must say how much is data."
             )
-        blocks, rest = divmod(choices.hash_offset_bytes if same else data.size_bytes, block_bytes)
+        blocks, rest = divmod(data.size_bytes, block_bytes)
         if rest and not choices.cut_data:
             raise UsageError(
-                f"{data.path} has {blocks * block_bytes + rest} bytes before {'the hashes' if same else 'its end'}, "
-                f"which are not whole blocks of {block_bytes} bytes; --data-blocks says how many of them to use."
+                f"{data.path} has {data.size_bytes} bytes, which are not whole blocks of {block_bytes} bytes; "
+                "--data-blocks says how many of them to use."
             )
         if not blocks:
             raise UsageError(f"{data.path} has not even one data block of {block_bytes} bytes.")

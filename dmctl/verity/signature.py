@@ -18,6 +18,7 @@ from dmctl.verity.certificate import DIGESTS, EC, RSA, Certificate, pem_blocks
 
 if TYPE_CHECKING:
     from dmctl.verity.certificate import PrivateKey
+    from dmctl.verity.token import TokenKey
 
 MIN_ROOT_BYTES, MAX_ROOT_BYTES = 16, 64
 
@@ -257,17 +258,23 @@ def build(certificate: Certificate, digest: str, value: bytes, *, with_certifica
 
 
 def sign(
-    root: str, key: PrivateKey, certificate: Certificate, digest: str = "sha256", *, with_certificate: bool = False
+    root: str,
+    key: PrivateKey | TokenKey,
+    certificate: Certificate,
+    digest: str = "sha256",
+    *,
+    with_certificate: bool = False,
 ) -> bytes:
     """The signature of a root hash, in DER.
 
-    digest: one of DIGESTS. UsageError: it is not. DmctlError: the key is not the certificate's, or too small.
+    digest: one of DIGESTS. UsageError: it is not. DmctlError: the key is not the certificate's, too small, or cannot be
+    used.
     """
     if digest not in DIGESTS:
         raise UsageError(f"Digest algorithm {digest!r} is not one of {', '.join(DIGESTS)}.")
-    if key.public_key_der != certificate.public_key_der:
-        raise DmctlError("The private key is not that of the certificate.")
     value = key.sign(signed_bytes(root), digest)
+    if not certificate.has_signed(signed_bytes(root), value, digest):
+        raise DmctlError("The private key is not that of the certificate.")
     return build(certificate, digest, value, with_certificate=with_certificate)
 
 

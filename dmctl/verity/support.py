@@ -14,24 +14,29 @@ from dmctl.targets.verity import VerityArguments
 # Of what a kernel is built with, or has got without a new version, the target's version does not tell.
 _CORRECTION = "error correction (it is built without DM_VERITY_FEC)"
 _SIGNATURES = "signatures (it is built without DM_VERITY_VERIFY_ROOTHASH_SIG)"
-# What the kernel logs of a feature that it does not know, or of more words than those of all that it knows:
-# verity_parse_opt_args() in dm-verity-target.c.
-_UNKNOWN_FEATURE = ("Unrecognized verity feature request", "Invalid number of feature args")
+# What the kernel logs, in dm-verity-target.c: verity_parse_opt_args() of a feature that it does not know; verity_ctr()
+# where there are more words than all of its features have, which is so where eight of them are about correction.
+_UNKNOWN_FEATURE = "Unrecognized verity feature request: "
+_TOO_MANY = "Invalid number of feature args"
 _PANIC_SINCE = (1, 7, 0)
 
 
 def refuse_missing(arguments: VerityArguments) -> None:
     """Raise DmctlError where the kernel's verity target has not what the arguments ask for, by its version.
 
-    The target's module is loaded for that. Raises DeviceError where there is no verity target.
+    The target's module is loaded for that. Of a kernel that does not tell the version, its answer to the table tells.
     """
-    version = target_version(VerityArguments.target)
-    missing = [
-        _named(arguments, field.name)
+    asked = {
+        _named(arguments, field.name): spec
         for field in dataclasses.fields(arguments)
-        if (spec := spec_of(field)) and not spec.had_by(version) and getattr(arguments, field.name) != field.default
-    ]
-    if arguments.on_corruption == "panic" and version < _PANIC_SINCE:
+        if (spec := spec_of(field)) and any(spec.since) and getattr(arguments, field.name) != field.default
+    }
+    try:
+        version = target_version(VerityArguments.target) if asked else ()
+    except DeviceError:
+        return
+    missing = [name for name, spec in asked.items() if not spec.had_by(version)]
+    if "panic_on_corruption" in asked and version < _PANIC_SINCE:
         missing.append("panic_on_corruption")
     if missing:
         number = ".".join(map(str, version))
@@ -47,14 +52,22 @@ def explained(error: DeviceError, arguments: VerityArguments) -> DeviceError:
     """What the kernel's refusal of a table means, where that is known; else the same error."""
     signed = arguments.root_hash_sig_key_desc is not None
     meaning = _of_signature(error.errno, signed=signed)
-    if error.errno == errno.EINVAL and any(text in line for line in error.reason for text in _UNKNOWN_FEATURE):
-        asked = [_named(arguments, "on_error")] if arguments.on_error else []
-        asked += [_CORRECTION] if arguments.fec_device else []
-        asked += [_SIGNATURES] if signed else []
-        meaning = f"This kernel's dm-verity does not have {' or '.join(asked)}." if asked else None
+    if error.errno == errno.EINVAL and (missing := _missing(error.reason, arguments)):
+        meaning = f"This kernel's dm-verity does not have {' or '.join(missing)}."
     if meaning is None:
         return error
     return DeviceError(meaning, errno=error.errno, verb=error.verb, device=error.device, reason=error.reason)
+
+
+def _missing(reason: tuple[str, ...], arguments: VerityArguments) -> list[str]:
+    """What the kernel does not have, one of these, by what it has logged; nothing where that is something else."""
+    correction = [_CORRECTION] if arguments.fec_device else []
+    signatures = [_SIGNATURES] if arguments.root_hash_sig_key_desc else []
+    if any(_TOO_MANY in line for line in reason):
+        return correction + signatures
+    names = [line.rpartition(_UNKNOWN_FEATURE)[2] for line in reason if _UNKNOWN_FEATURE in line]
+    words = {"use_fec_from_device": correction, "root_hash_sig_key_desc": signatures}
+    return [meant for name in names for meant in words.get(name, [name])]
 
 
 def _of_signature(number: int, *, signed: bool) -> str | None:
@@ -65,7 +78,7 @@ def _of_signature(number: int, *, signed: bool) -> str | None:
         return None
     return {
         errno.ENOKEY: "The kernel has no trusted certificate of the key that made the signature.",
-        errno.EKEYREJECTED: "The kernel rejects the signature: it is none of this root hash by a key that it trusts.",
+        errno.EKEYREJECTED: "The kernel rejects the signature: it is not one of this root hash by a key it trusts.",
         errno.EBADMSG: "The kernel cannot read the signature: it is not detached PKCS #7 in DER.",
         errno.ENOPKG: "The kernel does not have the algorithms of the signature.",
     }.get(number)

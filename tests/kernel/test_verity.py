@@ -11,8 +11,9 @@ from contextlib import contextmanager
 import pytest
 
 from dmctl.cli import stream, veritysetup
-from dmctl.errors import DmctlError, NotFoundError
+from dmctl.errors import DeviceError, DmctlError, NotFoundError, UsageError
 from dmctl.verity import device as verity
+from dmctl.verity import support
 from dmctl.verity.existing import open_existing
 from dmctl.verity.make import Choices, make
 from dmctl.verity.places import opened
@@ -20,7 +21,7 @@ from dmctl.verity.repair import Parity, repair
 from guests.fixtures import dmctl_script
 from guests.kernel_state import DMSETUP
 from kernel.stand_in import run
-from keyring import usable_keys
+from keyring import keys_of_this_thread
 
 BLOCKS = 300
 VERITYSETUP = "/usr/sbin/veritysetup"
@@ -109,7 +110,33 @@ def test_what_this_kernel_does_not_have(files, prefix, features, signature, told
             prefix + "v", data, hashes, root_hash, features=verity.Features(**features), signature=signature
         )
     assert not os.path.exists(f"/dev/mapper/{prefix}v")
-    assert usable_keys() == []
+    assert keys_of_this_thread() == []
+
+
+def test_options_need_no_module_before(files, prefix, monkeypatch):
+    """The target's module is loaded to ask for its version; where that cannot be asked, the kernel's answer tells."""
+    data, hashes, _, root_hash = files
+    panic = verity.Features(on_error="panic")
+    subprocess.run(["modprobe", "-r", "dm-verity"], check=True)
+    with pytest.raises(
+        DmctlError, match=r"^This kernel's verity target, version [0-9.]+, does not have panic_on_error\.$"
+    ):
+        verity.open_device(prefix + "v", data, hashes, root_hash, features=panic)
+
+    def cannot(target):
+        raise DeviceError("no answer")
+
+    monkeypatch.setattr(support, "target_version", cannot)
+    with pytest.raises(DeviceError, match=r"^This kernel's dm-verity does not have panic_on_error\.$"):
+        verity.open_device(prefix + "v", data, hashes, root_hash, features=panic)
+    verity.open_device(prefix + "v", data, hashes, root_hash)
+    verity.close_device(prefix + "v")
+
+
+@pytest.mark.parametrize(("name", "why"), [("", "empty"), ("a/b", "a /")])
+def test_no_name(files, name, why):
+    with pytest.raises(UsageError, match=why):
+        verity.open_device(name, *files[:2], files[3])
 
 
 def test_called_veritysetup(files, prefix, dmctl_as, capfdbinary):
@@ -117,10 +144,23 @@ def test_called_veritysetup(files, prefix, dmctl_as, capfdbinary):
     data, hashes, _, root_hash = files
     name = prefix + "v"
 
+    errors = []
+
     def own(*words):
         status = veritysetup.run(list(words))
         stream.flush()
-        return status, os.fsdecode(capfdbinary.readouterr().out)
+        out, err = capfdbinary.readouterr()
+        errors.append(err)
+        return status, os.fsdecode(out)
+
+    def same(*words, then=()):
+        done = subprocess.run([VERITYSETUP, *words], capture_output=True, check=False)
+        if then:
+            run(VERITYSETUP, *then)
+        status, out = own(*words)
+        assert (status, out.encode(), errors[-1]) == (done.returncode, done.stdout, done.stderr)
+        if then:
+            assert own(*then)[0] == 0
 
     for flags in (("--ignore-zero-blocks",), ("--ignore-zero-blocks", "--check-at-most-once", "--use-tasklets")):
         assert own("open", data, name, hashes, root_hash, *flags) == (0, "")
@@ -132,11 +172,21 @@ def test_called_veritysetup(files, prefix, dmctl_as, capfdbinary):
     try:
         told = dmctl_as("veritysetup", "status", name)
         assert (told.status, told.text) == (0, run(VERITYSETUP, "status", name))
-        assert own("open", data, name, hashes, root_hash)[0] == 5
+        for words in (
+            ("status", f"/dev/mapper/{name}"),
+            ("open", data, name, hashes, root_hash),
+            ("open", data, "a/b", hashes, root_hash),
+            ("open", data, f"{name}2", hashes, root_hash, "--root-hash-signature", "/nowhere"),
+        ):
+            same(*words)
+        with open(f"/dev/mapper/{name}", "rb"):
+            assert own("close", name)[0] == 5  # veritysetup tries 25 times, a line each
+            same("close", "--deferred", name)
     finally:
-        assert own("close", name) == (0, "")
-    assert own("status", name) == (4, f"/dev/mapper/{name} is inactive.\n")
-    assert own("-v", "close", name) == (4, "Command failed with code -4 (wrong device or file specified).\n")
+        run("udevadm", "settle")
+    for words in (("status", name), ("-v", "close", name), ("close", f"/dev/mapper/{name}"), ("status", "/nowhere")):
+        same(*words)
+    same("open", data, name, hashes, root_hash[::-1], then=("close", name))
 
 
 FEATURES = {

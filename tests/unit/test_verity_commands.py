@@ -88,6 +88,7 @@ REFUSED = {
     "verify data none 00": (3, "none does not exist"),
     "verify data data 00": (1, "There is no verity superblock"),
     "verify data hash --root-hash-file none": (3, "none cannot be read"),
+    "verify data hash 00 --fec-device none": (3, "none does not exist"),
     "repair data hash 00": (2, "--fec-device is needed"),
     "format data new --salt xyz": (2, "--salt"),
     "format data new --hash-block-size 3": (2, "hash block size 3"),
@@ -108,6 +109,12 @@ def test_refused(line, run, tmp_path):
     ended = run(line)
     assert (ended[0], ended[1]) == (status, "") and said in ended[2] and ended[2].count("\n") == 1
     assert sorted(os.listdir(tmp_path)) == ["data", "hash"]
+
+
+def test_out_of_range(run, tmp_path):
+    status, _, err = run("format data new --fec-device fec --fec-roots 25")
+    assert status == 2 and "'--fec-roots': 25 is not in the range" in err
+    assert os.listdir(tmp_path) == ["data"]
 
 
 def test_signature_of_something_else_is_not_overwritten(run, tmp_path):

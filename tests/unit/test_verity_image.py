@@ -346,7 +346,7 @@ def test_interrupted_format_leaves_no_superblock(tmp_path):
 
 
 REFUSED = {
-    "one place": ({}, "data", "hash-offset"),
+    "one place": ({"hash_offset_bytes": 4096}, "data", "data-blocks"),
     "overlap": ({"hash_offset_bytes": 4096, "data_blocks": 2}, "data", "overlap"),
     "data too short": ({"data_blocks": 11}, "hash", "too few"),
     "no data block": ({"data_block_bytes": 65536}, "hash", "not whole blocks"),

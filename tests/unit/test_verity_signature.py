@@ -328,7 +328,7 @@ def test_garbled_input_raises_nothing_else(rsa, ec, data):
 
 def use_certificate(data):
     cert = Certificate.from_bytes(data, "c")
-    return cert.warnings(), cert.subject, cert.serial, cert.fingerprint, cert.public_key_der
+    return cert.warnings(), cert.subject, cert.serial, cert.fingerprint, cert.key_kind
 
 
 @functools.cache
