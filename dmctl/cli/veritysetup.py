@@ -375,7 +375,7 @@ def _open(line: _Line) -> None:
 
 
 def _name(word: str) -> str:
-    """The name of a device, which may be said as a path. Raises NotFoundError, where libdevmapper would look further."""
+    """The name of a device, which may be said as a path. Raises NotFoundError for what libdevmapper would look up."""
     name = word.removeprefix(_FOLDER)
     if "/" in name and not os.path.exists(word):
         raise NotFoundError(f"{word} does not exist.")

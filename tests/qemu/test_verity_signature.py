@@ -104,7 +104,7 @@ def test_by_an_elliptic_curve(files, opened):
 
 
 def refusal(opened, signed):
-    with pytest.raises(DeviceError, match="^The kernel ") as refused:
+    with pytest.raises(DeviceError, match=r"^The kernel ") as refused:
         opened(signed)
     assert keys_of_this_thread() == []
     return refused.value
