@@ -134,7 +134,7 @@ _dmctl() {
         verity-sign) options=(--help) own=(--root-hash-file --key --cert --output --passphrase-file --digest --with-cert --emit --attach --json --debug) ;;
         verity-verify-signature) options=(--help) own=(--cert --root-hash-file --json --debug) ;;
         verity-gpt) options=(--help) own=(--root-hash-file --arch --sign --cert --output --json --debug) ;;
-        veritysetup) options=(--help) own=(--cancel-deferred --check-at-most-once --data-block-size --data-blocks --debug --deferred --error-as-corruption --fec-device --fec-offset --fec-roots --format --hash --hash-block-size --hash-offset --help --ignore-corruption --ignore-zero-blocks --no-superblock --panic-on-corruption --restart-on-corruption --root-hash-signature --root-hash-file --salt --shared --usage --use-tasklets --uuid --verbose --version --debug) ;;
+        veritysetup) options=(--help) own=(--help --usage --version --cancel-deferred --check-at-most-once --data-block-size --data-blocks --debug --deferred --error-as-corruption --fec-device --fec-offset --fec-roots --format --hash --hash-block-size --hash-offset --ignore-corruption --ignore-zero-blocks --no-superblock --panic-on-corruption --restart-on-corruption --root-hash-file --root-hash-signature --salt --shared --use-tasklets --uuid --verbose --debug) ;;
         check) options=(--help) own=(--table --json --debug) ;;
         install-links) options=(--help) own=(--debug) ;;
     esac

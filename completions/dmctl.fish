@@ -126,7 +126,7 @@ function __dmctl_complete
                 check 'Look for mistakes in a table before the kernel is asked.' \
                 install-links 'Make links to dmctl by dmsetup\'s names.'
             end | string match -- "$typed*"
-        case create:--gid create:-G create:--major create:-j create:--minor create:-m create:--mode create:-M create:--udevcookie create:--table create:--uid create:-U create:--uuid create:-u remove:--major remove:-j remove:--minor remove:-m remove:--udevcookie remove:--uuid remove:-u suspend:--major suspend:-j suspend:--minor suspend:-m suspend:--uuid suspend:-u resume:--major resume:-j resume:--minor resume:-m resume:--udevcookie resume:--uuid resume:-u load:--major load:-j load:--minor load:-m load:--table load:--uuid load:-u clear:--major clear:-j clear:--minor clear:-m clear:--uuid clear:-u reload:--major reload:-j reload:--minor reload:-m reload:--table reload:--uuid reload:-u wipe_table:--udevcookie rename:--major rename:-j rename:--minor rename:-m rename:--udevcookie rename:--uuid rename:-u measure:--major measure:-j measure:--minor measure:-m measure:--uuid measure:-u message:--major message:-j message:--minor message:-m message:--uuid message:-u ls:--exec info:--count info:--interval info:--major info:-j info:--minor info:-m info:--separator info:--uuid info:-u deps:--major deps:-j deps:--minor deps:-m deps:--uuid deps:-u stats:--alias stats:--areas stats:--areasize stats:--bounds stats:--count stats:--groupid stats:--interval stats:--length stats:--major stats:-j stats:--minor stats:-m stats:--programid stats:--regions stats:--regionid stats:--separator stats:--start stats:--units stats:--uuid stats:-u stats:--userdata status:--exec status:--major status:-j status:--minor status:-m status:--uuid status:-u table:--exec table:--major table:-j table:--minor table:-m table:--uuid table:-u wait:--major wait:-j wait:--minor wait:-m wait:--uuid wait:-u splitname:--separator build:--create build:--uuid build:--size verity-format:--hash verity-format:-h verity-format:--format verity-format:--data-block-size verity-format:--hash-block-size verity-format:--data-blocks verity-format:--hash-offset verity-format:--salt verity-format:-s verity-format:--uuid verity-format:--fec-offset verity-format:--fec-roots verity-format:--threads verity-verify:--hash-offset verity-verify:--hash verity-verify:-h verity-verify:--format verity-verify:--data-block-size verity-verify:--hash-block-size verity-verify:--data-blocks verity-verify:--salt verity-verify:-s verity-verify:--fec-offset verity-verify:--fec-roots verity-verify:--threads verity-repair:--hash-offset verity-repair:--hash verity-repair:-h verity-repair:--format verity-repair:--data-block-size verity-repair:--hash-block-size verity-repair:--data-blocks verity-repair:--salt verity-repair:-s verity-repair:--fec-offset verity-repair:--fec-roots verity-repair:--threads verity-dump:--hash-offset verity-open:--hash-offset verity-open:--hash verity-open:-h verity-open:--format verity-open:--data-block-size verity-open:--hash-block-size verity-open:--data-blocks verity-open:--salt verity-open:-s verity-open:--fec-offset verity-open:--fec-roots verity-sign:--digest verity-gpt:--arch veritysetup:--data-block-size veritysetup:--data-blocks veritysetup:--fec-device veritysetup:--fec-offset veritysetup:--fec-roots veritysetup:--format veritysetup:--hash veritysetup:-h veritysetup:--hash-block-size veritysetup:--hash-offset veritysetup:--root-hash-signature veritysetup:--root-hash-file veritysetup:--salt veritysetup:-s veritysetup:--uuid check:--table
+        case create:--gid create:-G create:--major create:-j create:--minor create:-m create:--mode create:-M create:--udevcookie create:--table create:--uid create:-U create:--uuid create:-u remove:--major remove:-j remove:--minor remove:-m remove:--udevcookie remove:--uuid remove:-u suspend:--major suspend:-j suspend:--minor suspend:-m suspend:--uuid suspend:-u resume:--major resume:-j resume:--minor resume:-m resume:--udevcookie resume:--uuid resume:-u load:--major load:-j load:--minor load:-m load:--table load:--uuid load:-u clear:--major clear:-j clear:--minor clear:-m clear:--uuid clear:-u reload:--major reload:-j reload:--minor reload:-m reload:--table reload:--uuid reload:-u wipe_table:--udevcookie rename:--major rename:-j rename:--minor rename:-m rename:--udevcookie rename:--uuid rename:-u measure:--major measure:-j measure:--minor measure:-m measure:--uuid measure:-u message:--major message:-j message:--minor message:-m message:--uuid message:-u ls:--exec info:--count info:--interval info:--major info:-j info:--minor info:-m info:--separator info:--uuid info:-u deps:--major deps:-j deps:--minor deps:-m deps:--uuid deps:-u stats:--alias stats:--areas stats:--areasize stats:--bounds stats:--count stats:--groupid stats:--interval stats:--length stats:--major stats:-j stats:--minor stats:-m stats:--programid stats:--regions stats:--regionid stats:--separator stats:--start stats:--units stats:--uuid stats:-u stats:--userdata status:--exec status:--major status:-j status:--minor status:-m status:--uuid status:-u table:--exec table:--major table:-j table:--minor table:-m table:--uuid table:-u wait:--major wait:-j wait:--minor wait:-m wait:--uuid wait:-u splitname:--separator build:--create build:--uuid build:--size verity-format:--hash verity-format:-h verity-format:--format verity-format:--data-block-size verity-format:--hash-block-size verity-format:--data-blocks verity-format:--hash-offset verity-format:--salt verity-format:-s verity-format:--uuid verity-format:--fec-offset verity-format:--fec-roots verity-format:--threads verity-verify:--hash-offset verity-verify:--hash verity-verify:-h verity-verify:--format verity-verify:--data-block-size verity-verify:--hash-block-size verity-verify:--data-blocks verity-verify:--salt verity-verify:-s verity-verify:--fec-offset verity-verify:--fec-roots verity-verify:--threads verity-repair:--hash-offset verity-repair:--hash verity-repair:-h verity-repair:--format verity-repair:--data-block-size verity-repair:--hash-block-size verity-repair:--data-blocks verity-repair:--salt verity-repair:-s verity-repair:--fec-offset verity-repair:--fec-roots verity-repair:--threads verity-dump:--hash-offset verity-open:--hash-offset verity-open:--hash verity-open:-h verity-open:--format verity-open:--data-block-size verity-open:--hash-block-size verity-open:--data-blocks verity-open:--salt verity-open:-s verity-open:--fec-offset verity-open:--fec-roots verity-sign:--key verity-sign:--digest verity-gpt:--arch veritysetup:--data-block-size veritysetup:--data-blocks veritysetup:--fec-device veritysetup:--fec-offset veritysetup:--fec-roots veritysetup:--format veritysetup:--hash veritysetup:-h veritysetup:--hash-block-size veritysetup:--hash-offset veritysetup:--root-hash-file veritysetup:--root-hash-signature veritysetup:--salt veritysetup:-s veritysetup:--uuid check:--table
         case create:--readahead resume:--readahead
             __dmctl_words "$head" auto none
         case remove:--select remove:-S suspend:--select suspend:-S resume:--select resume:-S clear:--select clear:-S wipe_table:--select wipe_table:-S measure:--select measure:-S info:--select info:-S info:--options info:-o info:--sort info:-O deps:--select deps:-S status:--select status:-S table:--select table:-S
@@ -153,7 +153,7 @@ function __dmctl_complete
             __dmctl_words "$head" name reads writes latency in-flight utilisation
         case top:--device
             __dmctl_devices
-        case explain:--table verity-format:--root-hash-file verity-format:--fec-device verity-verify:--root-hash-file verity-verify:--fec-device verity-repair:--root-hash-file verity-repair:--fec-device verity-open:--root-hash-file verity-open:--root-hash-signature verity-open:--fec-device verity-sign:--root-hash-file verity-sign:--key verity-sign:--cert verity-sign:--output verity-sign:-o verity-sign:--passphrase-file verity-sign:--emit verity-sign:--attach verity-verify-signature:--cert verity-verify-signature:--root-hash-file verity-gpt:--root-hash-file verity-gpt:--sign verity-gpt:--cert verity-gpt:--output verity-gpt:-o
+        case explain:--table verity-format:--root-hash-file verity-format:--fec-device verity-verify:--root-hash-file verity-verify:--fec-device verity-repair:--root-hash-file verity-repair:--fec-device verity-open:--root-hash-file verity-open:--root-hash-signature verity-open:--fec-device verity-sign:--root-hash-file verity-sign:--cert verity-sign:--output verity-sign:-o verity-sign:--passphrase-file verity-sign:--emit verity-sign:--attach verity-verify-signature:--cert verity-verify-signature:--root-hash-file verity-gpt:--root-hash-file verity-gpt:--sign verity-gpt:--cert verity-gpt:--output verity-gpt:-o
             __fish_complete_path $typed
         case '*'
             __dmctl_operands "$command" $previous $program "$typed"
@@ -689,7 +689,7 @@ function __dmctl_operands -a command previous program typed
                     --root-hash-file 'Write the root hash into this file, too' \
                     --fec-device 'File or device with parity for error correction' \
                     --fec-offset 'Where the parity begins' \
-                    --fec-roots 'Bytes of parity in 255: 2 to 24' \
+                    --fec-roots 'Bytes of parity in 255' \
                     --threads 'Threads, if not one a processor' \
                     --progress 'Show how far it is; otherwise where standard error is a terminal' \
                     --yes 'Overwrite what is there without a question' \
@@ -711,7 +711,7 @@ function __dmctl_operands -a command previous program typed
                     --salt 'The salt in hexadecimal digits; - for none' \
                     --fec-device 'File or device with parity for error correction' \
                     --fec-offset 'Where the parity begins' \
-                    --fec-roots 'Bytes of parity in 255: 2 to 24' \
+                    --fec-roots 'Bytes of parity in 255' \
                     --threads 'Threads, if not one a processor' \
                     --progress 'Show how far it is; otherwise where standard error is a terminal' \
                     --json 'Print JSON' \
@@ -732,7 +732,7 @@ function __dmctl_operands -a command previous program typed
                     --salt 'The salt in hexadecimal digits; - for none' \
                     --fec-device 'File or device with parity for error correction' \
                     --fec-offset 'Where the parity begins' \
-                    --fec-roots 'Bytes of parity in 255: 2 to 24' \
+                    --fec-roots 'Bytes of parity in 255' \
                     --dry-run 'Only tell what could be repaired' \
                     --threads 'Threads, if not one a processor' \
                     --progress 'Show how far it is; otherwise where standard error is a terminal' \
@@ -772,7 +772,7 @@ function __dmctl_operands -a command previous program typed
                     --salt 'The salt in hexadecimal digits; - for none' \
                     --fec-device 'File or device with parity for error correction' \
                     --fec-offset 'Where the parity begins' \
-                    --fec-roots 'Bytes of parity in 255: 2 to 24' \
+                    --fec-roots 'Bytes of parity in 255' \
                     --debug 'print the log and the trace of a failure'
             case verity-status
                 printf '%s\t%s\n' \
@@ -795,10 +795,10 @@ function __dmctl_operands -a command previous program typed
                 contains -- $program dmsetup dmstats
                 or printf '%s\t%s\n' \
                     --root-hash-file 'File with the root hash, in place of ROOT' \
-                    --key 'Private key, RSA or EC, in PEM or DER' \
+                    --key 'Private key, RSA or EC: PEM, DER, or PKCS #11 URI' \
                     --cert 'The key\'s certificate, in PEM or DER' \
                     --output 'The signature; - for standard output' \
-                    --passphrase-file 'File whose first line is the key\'s passphrase' \
+                    --passphrase-file 'File whose first line is the key\'s passphrase or PIN' \
                     --digest 'Digest: sha256, sha384, sha512; the first if not said' \
                     --with-cert 'Put the certificate into the signature' \
                     --emit 'Write what is to be signed elsewhere; - prints it' \
@@ -831,6 +831,9 @@ function __dmctl_operands -a command previous program typed
                     --help 'explain the command'
                 contains -- $program dmsetup dmstats
                 or printf '%s\t%s\n' \
+                    --help 'As veritysetup\'s' \
+                    --usage 'As veritysetup\'s' \
+                    --version 'As veritysetup\'s' \
                     --cancel-deferred 'As veritysetup\'s' \
                     --check-at-most-once 'As veritysetup\'s' \
                     --data-block-size 'As veritysetup\'s' \
@@ -845,21 +848,18 @@ function __dmctl_operands -a command previous program typed
                     --hash 'As veritysetup\'s' \
                     --hash-block-size 'As veritysetup\'s' \
                     --hash-offset 'As veritysetup\'s' \
-                    --help 'As veritysetup\'s' \
                     --ignore-corruption 'As veritysetup\'s' \
                     --ignore-zero-blocks 'As veritysetup\'s' \
                     --no-superblock 'As veritysetup\'s' \
                     --panic-on-corruption 'As veritysetup\'s' \
                     --restart-on-corruption 'As veritysetup\'s' \
-                    --root-hash-signature 'As veritysetup\'s' \
                     --root-hash-file 'As veritysetup\'s' \
+                    --root-hash-signature 'As veritysetup\'s' \
                     --salt 'As veritysetup\'s' \
                     --shared 'As veritysetup\'s' \
-                    --usage 'As veritysetup\'s' \
                     --use-tasklets 'As veritysetup\'s' \
                     --uuid 'As veritysetup\'s' \
                     --verbose 'As veritysetup\'s' \
-                    --version 'As veritysetup\'s' \
                     --debug 'print the log and the trace of a failure'
             case check
                 printf '%s\t%s\n' \
