@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What libdevmapper does not give: the kernel's log, and whether udev is running."""
+"""What libdevmapper does not give: the kernel's log, whether udev is running and at work."""
 
 import errno
 import os
@@ -18,6 +18,20 @@ _RECORD_BYTES = 8192
 def udev_running() -> bool:
     """Whether a udevd is there to create nodes and to complete cookies: libudev's own test."""
     return os.path.exists(_UDEV_CONTROL)
+
+
+def udev_settle() -> None:
+    """Wait until udev has worked off the events that there are now: its rules open devices to look at them.
+
+    At most 10 s. Without a udevd, or where its program is missing, there is nothing to wait for.
+    """
+    import subprocess
+
+    if udev_running():
+        try:
+            subprocess.run(["udevadm", "settle", "--timeout=10"], capture_output=True, check=False)
+        except OSError:
+            pass
 
 
 def _module_folder() -> str:

@@ -10,7 +10,7 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from typing import Any
 
-from dmctl import loop
+from dmctl import control, loop
 from dmctl.device import Device
 from dmctl.errors import DeviceError, DmctlError, ExitStatus, NotFoundError, UsageError
 from dmctl.info import Info
@@ -220,4 +220,11 @@ def close_device(name: str, *, deferred: bool = False, cancel_deferred: bool = F
     if cancel_deferred:
         device.message(0, "@cancel_deferred_remove")
         return
-    device.remove(deferred=deferred)
+    try:
+        device.remove(deferred=deferred)
+    except DeviceError as error:
+        if error.errno != errno.EBUSY:
+            raise
+        # A wrong block is an event, at which udev's rules open the device.
+        control.udev_settle()
+        device.remove(deferred=deferred)

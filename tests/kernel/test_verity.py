@@ -83,6 +83,37 @@ def test_opened_by_veritysetup(files, prefix, dmctl):
     assert not os.path.exists(f"/dev/mapper/{name}")
 
 
+@pytest.fixture
+def curious_udev():
+    """udev's rules have a verity device open for a while when it has met a wrong block."""
+    rules, flag = "/run/udev/rules.d/00-curious.rules", "/run/curious"
+    once = f"[ -e {flag} ] || {{ exec 3</dev/%k; : >{flag}; sleep 1; }}"
+    os.makedirs(os.path.dirname(rules), exist_ok=True)
+    with open(rules, "w") as file:
+        file.write(f"""ENV{{DM_VERITY_ERR_BLOCK_NR}}=="?*", PROGRAM="/bin/sh -c '{once}'"\n""")
+    subprocess.run(["udevadm", "control", "--reload"], check=True)
+    yield flag
+    os.unlink(rules)
+    os.unlink(flag)
+    subprocess.run(["udevadm", "control", "--reload"], check=True)
+
+
+def test_close_while_udev_looks_at_it(files, prefix, curious_udev):
+    """A wrong block is an event; what udev's rules have open for a moment is no reason not to close."""
+    data, hashes, _, root_hash = files
+    name = prefix + "v"
+    with open(data, "r+b") as file:
+        file.write(b"wrong")
+    verity.open_device(name, data, hashes, root_hash)
+    with open(f"/dev/mapper/{name}", "rb", buffering=0) as file, pytest.raises(OSError, match="Input/output"):
+        file.read(4096)
+    while not os.path.exists(curious_udev):
+        os.sched_yield()
+    assert verity.look_at(name).info.open_count == 1
+    verity.close_device(name)
+    assert not os.path.exists(f"/dev/mapper/{name}")
+
+
 def test_wrong_root_hash_is_refused(files, prefix):
     data, hashes, _, root_hash = files
     with pytest.raises(verity.RootHashError):
