@@ -64,7 +64,7 @@ def test_unknown_algorithm(name: str) -> None:
 
 
 def test_paths_are_those_of_the_processor() -> None:
-    """One that is missing has not computed what OpenSSL computes."""
+    """One that is missing has not computed what OpenSSL computes. Our own are in the order of their speed here."""
     flags = set()
     if platform.machine() == "x86_64":
         flags = set(re.findall(r"^flags.*", Path("/proc/cpuinfo").read_text(), re.MULTILINE)[0].split())
@@ -76,8 +76,10 @@ def test_paths_are_those_of_the_processor() -> None:
             expected = (*avx512, "shani", "evp", *avx2) if "sha_ni" in flags else (*avx512, *avx2, "evp")
         elif name in SHA2_64:
             expected = (*avx512, *avx2, "evp")
-        assert hashing.paths(name) == expected
-        assert Hasher(name).path == expected[0]
+        found = hashing.paths(name)
+        ours = expected.index("evp")
+        assert (sorted(found[:ours]), found[ours:]) == (sorted(expected[:ours]), expected[ours:])
+        assert Hasher(name).path == found[0]
 
 
 @pytest.mark.parametrize(("name", "path"), ALL_PATHS)
