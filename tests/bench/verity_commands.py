@@ -115,7 +115,7 @@ def main() -> int:
         pair(f"format and parity, {arguments.fec_mib} MiB", *words, 1, times=PARITY_TIMES)
     rate, limit = (arguments.mib << 20) / took, hot_rate()
     print(
-        f"format: {rate / 1e9:.2f} GB/s, {rate / limit:.0%} of what the core does on hot buffers, {limit / 1e9:.2f} GB/s"
+        f"format: {rate / 1e9:.2f} GB/s, {rate / limit:.0%} of the core on hot buffers, {limit / 1e9:.2f} GB/s"
     )
     for what in MISSED:
         print(f"missed: {what}")
