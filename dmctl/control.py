@@ -20,18 +20,20 @@ def udev_running() -> bool:
     return os.path.exists(_UDEV_CONTROL)
 
 
-def udev_settle() -> None:
+def udev_settle() -> bool:
     """Wait until udev has worked off the events that there are now: its rules open devices to look at them.
 
-    At most 10 s. Without a udevd, or where its program is missing, there is nothing to wait for.
+    False where it has not after 10 s. Without a udevd, or where its program is missing, there is nothing to wait for.
     """
     import subprocess
 
-    if udev_running():
-        try:
-            subprocess.run(["udevadm", "settle", "--timeout=10"], capture_output=True, check=False)
-        except OSError:
-            pass
+    if not udev_running():
+        return True
+    try:
+        done = subprocess.run(["udevadm", "settle", "--timeout=10"], capture_output=True, check=False)
+    except OSError:
+        return True
+    return done.returncode == 0
 
 
 def _module_folder() -> str:

@@ -225,6 +225,5 @@ def close_device(name: str, *, deferred: bool = False, cancel_deferred: bool = F
     except DeviceError as error:
         if error.errno != errno.EBUSY:
             raise
-        # A wrong block is an event, at which udev's rules open the device.
-        control.udev_settle()
-        device.remove(deferred=deferred)
+        # A wrong block is an event, at which udev's rules open the device. They do not have it open all the time.
+        device.remove(deferred=deferred, retry=not control.udev_settle())

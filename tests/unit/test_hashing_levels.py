@@ -317,7 +317,8 @@ def test_direct_descriptors() -> None:
 
 
 def test_progress() -> None:
-    data = b"\1" * (64 << 20)
+    # It is told 20 times a second: of what takes a few of these.
+    data = b"\1" * (320 << 20)
     level = Level(data, 0, 4096, len(data) // 4096, bytearray(len(data) // 128), 0, 4096)
     seen: list[tuple[int, int]] = []
     hash_blocks(Hasher("sm3"), level, progress=lambda *counts: seen.append(counts))
