@@ -7,12 +7,12 @@ from pathlib import Path
 
 # From the kernel up. A module below dmctl that is named nowhere has no layer yet: give it one here.
 LAYERS = (
-    ("", "_libdm", "_hash", "_fec"),
+    ("", "_libdm", "_hash", "_fec", "_thin"),
     ("errors", "units", "control", "loop"),
     ("libdm",),
     ("table", "info", "device", "check", "counters", "names", "holders", "rates"),
     ("targets", "conditions"),
-    ("inventory", "stack", "events", "verity"),
+    ("inventory", "stack", "events", "verity", "thin"),
     ("cli", "__main__"),
 )
 RANK = {module: rank for rank, modules in enumerate(LAYERS) for module in modules}
