@@ -66,7 +66,7 @@ _dmctl() {
         cut=${cut#"$previous="}
         current=${current#*=}
     fi
-    [[ $program == dm@(setup|stats) ]] || commands+=(show tree top holders explain build verity veritysetup check install-links)
+    [[ $program == dm@(setup|stats) ]] || commands+=(show tree top holders explain build verity veritysetup thin check install-links)
     # Which has but one command, and has it in its name.
     [[ $program != dmstats ]] || commands=(stats) command=stats
     [[ $command$place != stats1 ]] || previous=stats
@@ -77,7 +77,7 @@ _dmctl() {
         fi
     done
     case $command in
-        verity)  # the word behind it is the command
+        verity|thin)  # the word behind it is the command
             for word in "${COMP_WORDS[@]:1:place-1}"; do
                 [[ $word == "$command" || $word == -* ]] || { command+=-$word && break; }
             done
@@ -135,6 +135,12 @@ _dmctl() {
         verity-verify-signature) options=(--help) own=(--cert --root-hash-file --json --debug) ;;
         verity-gpt) options=(--help) own=(--root-hash-file --arch --sign --cert --output --json --debug) ;;
         veritysetup) options=(--help) own=(--help --usage --version --cancel-deferred --check-at-most-once --data-block-size --data-blocks --debug --deferred --error-as-corruption --fec-device --fec-offset --fec-roots --format --hash --hash-block-size --hash-offset --ignore-corruption --ignore-zero-blocks --no-superblock --panic-on-corruption --restart-on-corruption --root-hash-file --root-hash-signature --salt --shared --use-tasklets --uuid --verbose --debug) ;;
+        thin-ls) options=(--help) own=(--format --no-headers --metadata-snap --json --debug) ;;
+        thin-dump) options=(--help) own=(--format --dev-id --skip-mappings --output --metadata-snap --debug) ;;
+        thin-check) options=(--help) own=(--super-block-only --skip-mappings --ignore-non-fatal-errors --quiet --metadata-snap --json --debug) ;;
+        thin-delta) options=(--help) own=(--snap1 --snap2 --verbose --size --metadata-snap --json --debug) ;;
+        thin-rmap) options=(--help) own=(--region --metadata-snap --json --debug) ;;
+        thin-metadata-size) options=(--help) own=(--block-size --pool-size --max-thins --unit --numeric-only --debug) ;;
         check) options=(--help) own=(--table --json --debug) ;;
         install-links) options=(--help) own=(--debug) ;;
     esac
@@ -166,7 +172,7 @@ _dmctl() {
         top:--sort|top:-O)
             _dmctl_words name reads writes latency in-flight utilisation ;;
         top:--device) _dmctl_devices ;;
-        *:--gid|*:-G|*:--major|*:-j|*:--minor|*:-m|*:--mode|*:-M|*:--udevcookie|*:--table|*:--uid|*:-U|*:--uuid|*:-u|*:--exec|*:--count|*:--interval|*:--separator|*:--alias|*:--areas|*:--areasize|*:--bounds|*:--groupid|*:--length|*:--programid|*:--regions|*:--regionid|*:--start|*:--units|*:--userdata|*:--create|*:--size|*:--hash|*:-h|*:--format|*:--data-block-size|*:--hash-block-size|*:--data-blocks|*:--hash-offset|*:--salt|*:-s|*:--root-hash-file|*:--fec-device|*:--fec-offset|*:--fec-roots|*:--threads|*:--root-hash-signature|*:--key|*:--cert|*:--output|*:-o|*:--passphrase-file|*:--digest|*:--emit|*:--attach|*:--arch|*:--sign) ;;
+        *:--gid|*:-G|*:--major|*:-j|*:--minor|*:-m|*:--mode|*:-M|*:--udevcookie|*:--table|*:--uid|*:-U|*:--uuid|*:-u|*:--exec|*:--count|*:--interval|*:--separator|*:--alias|*:--areas|*:--areasize|*:--bounds|*:--groupid|*:--length|*:--programid|*:--regions|*:--regionid|*:--start|*:--units|*:--userdata|*:--create|*:--size|*:--hash|*:-h|*:--format|*:--data-block-size|*:--hash-block-size|*:--data-blocks|*:--hash-offset|*:--salt|*:-s|*:--root-hash-file|*:--fec-device|*:--fec-offset|*:--fec-roots|*:--threads|*:--root-hash-signature|*:--key|*:--cert|*:--output|*:-o|*:--passphrase-file|*:--digest|*:--emit|*:--attach|*:--arch|*:--sign|*:-f|*:--dev-id|*:--snap1|*:--snap2|*:--region|*:--block-size|*:-b|*:--pool-size|*:--max-thins|*:--unit) ;;
         *)
             [[ $current == -* ]] && previous=-
             case $command:$previous in
@@ -174,6 +180,7 @@ _dmctl() {
                 build:build|build:--then|target-version:*) _dmctl_words "${targets[@]}" ;;
                 stats:stats) _dmctl_words help clear create delete group list print report ungroup update_filemap version ;;
                 verity:*) _dmctl_words format verify repair dump open status close sign verify-signature gpt ;;
+                thin:*) _dmctl_words ls dump check delta rmap metadata-size ;;
                 remove:*|suspend:*|resume:*|load:*|clear:*|reload:*|wipe_table:*|rename:*|measure:*|message:*|info:*|deps:*|stats:*|status:*|table:*|wait:*|mknodes:*|mangle:*|setgeometry:*|show:*|tree:*|holders:*|explain:*|verity-status:*|verity-close:*) _dmctl_devices ;;
             esac
             ;;

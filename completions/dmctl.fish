@@ -22,7 +22,7 @@ function __dmctl_devices
 end
 
 set -g __dmctl_of_dmsetup help create remove remove_all suspend resume load clear reload wipe_table rename measure message ls info deps stats status table wait mknodes mangle udevcreatecookie udevreleasecookie udevflags udevcomplete udevcomplete_all udevcookies target-version targets version setgeometry splitname
-set -g __dmctl_commands $__dmctl_of_dmsetup show tree top holders explain build verity veritysetup check install-links
+set -g __dmctl_commands $__dmctl_of_dmsetup show tree top holders explain build verity veritysetup thin check install-links
 
 # Words, each with what stands before it in the one that is typed.
 function __dmctl_words
@@ -59,7 +59,7 @@ function __dmctl_complete
             end
         end
     end
-    if contains -- "$command" verity # the word behind it is the command
+    if contains -- "$command" verity thin # the word behind it is the command
         for word in $words[2..]
             if not string match -q -- '-*' $word
                 and test $word != $command
@@ -123,10 +123,11 @@ function __dmctl_complete
                 build 'Print a table line, or make a device, from arguments with names and units.' \
                 verity 'Hash trees: make, verify, repair, sign and open them.' \
                 veritysetup 'Do what veritysetup does, for scripts.' \
+                thin 'Thin pools: volumes, snapshots, blobs, and what is in the metadata.' \
                 check 'Look for mistakes in a table before the kernel is asked.' \
                 install-links 'Make links to dmctl by dmsetup\'s names.'
             end | string match -- "$typed*"
-        case create:--gid create:-G create:--major create:-j create:--minor create:-m create:--mode create:-M create:--udevcookie create:--table create:--uid create:-U create:--uuid create:-u remove:--major remove:-j remove:--minor remove:-m remove:--udevcookie remove:--uuid remove:-u suspend:--major suspend:-j suspend:--minor suspend:-m suspend:--uuid suspend:-u resume:--major resume:-j resume:--minor resume:-m resume:--udevcookie resume:--uuid resume:-u load:--major load:-j load:--minor load:-m load:--table load:--uuid load:-u clear:--major clear:-j clear:--minor clear:-m clear:--uuid clear:-u reload:--major reload:-j reload:--minor reload:-m reload:--table reload:--uuid reload:-u wipe_table:--udevcookie rename:--major rename:-j rename:--minor rename:-m rename:--udevcookie rename:--uuid rename:-u measure:--major measure:-j measure:--minor measure:-m measure:--uuid measure:-u message:--major message:-j message:--minor message:-m message:--uuid message:-u ls:--exec info:--count info:--interval info:--major info:-j info:--minor info:-m info:--separator info:--uuid info:-u deps:--major deps:-j deps:--minor deps:-m deps:--uuid deps:-u stats:--alias stats:--areas stats:--areasize stats:--bounds stats:--count stats:--groupid stats:--interval stats:--length stats:--major stats:-j stats:--minor stats:-m stats:--programid stats:--regions stats:--regionid stats:--separator stats:--start stats:--units stats:--uuid stats:-u stats:--userdata status:--exec status:--major status:-j status:--minor status:-m status:--uuid status:-u table:--exec table:--major table:-j table:--minor table:-m table:--uuid table:-u wait:--major wait:-j wait:--minor wait:-m wait:--uuid wait:-u splitname:--separator build:--create build:--uuid build:--size verity-format:--hash verity-format:-h verity-format:--format verity-format:--data-block-size verity-format:--hash-block-size verity-format:--data-blocks verity-format:--hash-offset verity-format:--salt verity-format:-s verity-format:--uuid verity-format:--fec-offset verity-format:--fec-roots verity-format:--threads verity-verify:--hash-offset verity-verify:--hash verity-verify:-h verity-verify:--format verity-verify:--data-block-size verity-verify:--hash-block-size verity-verify:--data-blocks verity-verify:--salt verity-verify:-s verity-verify:--fec-offset verity-verify:--fec-roots verity-verify:--threads verity-repair:--hash-offset verity-repair:--hash verity-repair:-h verity-repair:--format verity-repair:--data-block-size verity-repair:--hash-block-size verity-repair:--data-blocks verity-repair:--salt verity-repair:-s verity-repair:--fec-offset verity-repair:--fec-roots verity-repair:--threads verity-dump:--hash-offset verity-open:--hash-offset verity-open:--hash verity-open:-h verity-open:--format verity-open:--data-block-size verity-open:--hash-block-size verity-open:--data-blocks verity-open:--salt verity-open:-s verity-open:--fec-offset verity-open:--fec-roots verity-sign:--key verity-sign:--digest verity-gpt:--arch veritysetup:--data-block-size veritysetup:--data-blocks veritysetup:--fec-device veritysetup:--fec-offset veritysetup:--fec-roots veritysetup:--format veritysetup:--hash veritysetup:-h veritysetup:--hash-block-size veritysetup:--hash-offset veritysetup:--root-hash-file veritysetup:--root-hash-signature veritysetup:--salt veritysetup:-s veritysetup:--uuid check:--table
+        case create:--gid create:-G create:--major create:-j create:--minor create:-m create:--mode create:-M create:--udevcookie create:--table create:--uid create:-U create:--uuid create:-u remove:--major remove:-j remove:--minor remove:-m remove:--udevcookie remove:--uuid remove:-u suspend:--major suspend:-j suspend:--minor suspend:-m suspend:--uuid suspend:-u resume:--major resume:-j resume:--minor resume:-m resume:--udevcookie resume:--uuid resume:-u load:--major load:-j load:--minor load:-m load:--table load:--uuid load:-u clear:--major clear:-j clear:--minor clear:-m clear:--uuid clear:-u reload:--major reload:-j reload:--minor reload:-m reload:--table reload:--uuid reload:-u wipe_table:--udevcookie rename:--major rename:-j rename:--minor rename:-m rename:--udevcookie rename:--uuid rename:-u measure:--major measure:-j measure:--minor measure:-m measure:--uuid measure:-u message:--major message:-j message:--minor message:-m message:--uuid message:-u ls:--exec info:--count info:--interval info:--major info:-j info:--minor info:-m info:--separator info:--uuid info:-u deps:--major deps:-j deps:--minor deps:-m deps:--uuid deps:-u stats:--alias stats:--areas stats:--areasize stats:--bounds stats:--count stats:--groupid stats:--interval stats:--length stats:--major stats:-j stats:--minor stats:-m stats:--programid stats:--regions stats:--regionid stats:--separator stats:--start stats:--units stats:--uuid stats:-u stats:--userdata status:--exec status:--major status:-j status:--minor status:-m status:--uuid status:-u table:--exec table:--major table:-j table:--minor table:-m table:--uuid table:-u wait:--major wait:-j wait:--minor wait:-m wait:--uuid wait:-u splitname:--separator build:--create build:--uuid build:--size verity-format:--hash verity-format:-h verity-format:--format verity-format:--data-block-size verity-format:--hash-block-size verity-format:--data-blocks verity-format:--hash-offset verity-format:--salt verity-format:-s verity-format:--uuid verity-format:--fec-offset verity-format:--fec-roots verity-format:--threads verity-verify:--hash-offset verity-verify:--hash verity-verify:-h verity-verify:--format verity-verify:--data-block-size verity-verify:--hash-block-size verity-verify:--data-blocks verity-verify:--salt verity-verify:-s verity-verify:--fec-offset verity-verify:--fec-roots verity-verify:--threads verity-repair:--hash-offset verity-repair:--hash verity-repair:-h verity-repair:--format verity-repair:--data-block-size verity-repair:--hash-block-size verity-repair:--data-blocks verity-repair:--salt verity-repair:-s verity-repair:--fec-offset verity-repair:--fec-roots verity-repair:--threads verity-dump:--hash-offset verity-open:--hash-offset verity-open:--hash verity-open:-h verity-open:--format verity-open:--data-block-size verity-open:--hash-block-size verity-open:--data-blocks verity-open:--salt verity-open:-s verity-open:--fec-offset verity-open:--fec-roots verity-sign:--key verity-sign:--digest verity-gpt:--arch veritysetup:--data-block-size veritysetup:--data-blocks veritysetup:--fec-device veritysetup:--fec-offset veritysetup:--fec-roots veritysetup:--format veritysetup:--hash veritysetup:-h veritysetup:--hash-block-size veritysetup:--hash-offset veritysetup:--root-hash-file veritysetup:--root-hash-signature veritysetup:--salt veritysetup:-s veritysetup:--uuid thin-ls:--format thin-ls:-o thin-dump:--format thin-dump:-f thin-dump:--dev-id thin-delta:--snap1 thin-delta:--snap2 thin-delta:--size thin-rmap:--region thin-metadata-size:--block-size thin-metadata-size:-b thin-metadata-size:--pool-size thin-metadata-size:-s thin-metadata-size:--max-thins thin-metadata-size:-m thin-metadata-size:--unit thin-metadata-size:-u check:--table
         case create:--readahead resume:--readahead
             __dmctl_words "$head" auto none
         case remove:--select remove:-S suspend:--select suspend:-S resume:--select resume:-S clear:--select clear:-S wipe_table:--select wipe_table:-S measure:--select measure:-S info:--select info:-S info:--options info:-o info:--sort info:-O deps:--select deps:-S status:--select status:-S table:--select table:-S
@@ -153,7 +154,7 @@ function __dmctl_complete
             __dmctl_words "$head" name reads writes latency in-flight utilisation
         case top:--device
             __dmctl_devices
-        case explain:--table verity-format:--root-hash-file verity-format:--fec-device verity-verify:--root-hash-file verity-verify:--fec-device verity-repair:--root-hash-file verity-repair:--fec-device verity-open:--root-hash-file verity-open:--root-hash-signature verity-open:--fec-device verity-sign:--root-hash-file verity-sign:--cert verity-sign:--output verity-sign:-o verity-sign:--passphrase-file verity-sign:--emit verity-sign:--attach verity-verify-signature:--cert verity-verify-signature:--root-hash-file verity-gpt:--root-hash-file verity-gpt:--sign verity-gpt:--cert verity-gpt:--output verity-gpt:-o
+        case explain:--table verity-format:--root-hash-file verity-format:--fec-device verity-verify:--root-hash-file verity-verify:--fec-device verity-repair:--root-hash-file verity-repair:--fec-device verity-open:--root-hash-file verity-open:--root-hash-signature verity-open:--fec-device verity-sign:--root-hash-file verity-sign:--cert verity-sign:--output verity-sign:-o verity-sign:--passphrase-file verity-sign:--emit verity-sign:--attach verity-verify-signature:--cert verity-verify-signature:--root-hash-file verity-gpt:--root-hash-file verity-gpt:--sign verity-gpt:--cert verity-gpt:--output verity-gpt:-o thin-dump:--output thin-dump:-o
             __fish_complete_path $typed
         case '*'
             __dmctl_operands "$command" $previous $program "$typed"
@@ -861,6 +862,71 @@ function __dmctl_operands -a command previous program typed
                     --uuid 'As veritysetup\'s' \
                     --verbose 'As veritysetup\'s' \
                     --debug 'print the log and the trace of a failure'
+            case thin-ls
+                printf '%s\t%s\n' \
+                    --help 'explain the command'
+                contains -- $program dmsetup dmstats
+                or printf '%s\t%s\n' \
+                    --format 'What to print; help lists the fields' \
+                    --no-headers 'Print no line above the columns' \
+                    --metadata-snap 'Read the metadata snapshot that the pool holds already' \
+                    --json 'Print JSON' \
+                    --debug 'print the log and the trace of a failure'
+            case thin-dump
+                printf '%s\t%s\n' \
+                    --help 'explain the command'
+                contains -- $program dmsetup dmstats
+                or printf '%s\t%s\n' \
+                    --format 'xml, human_readable (or human), or json' \
+                    --dev-id 'Only this thin; may be repeated' \
+                    --skip-mappings 'Tell only which thins there are' \
+                    --output 'Write into this file' \
+                    --metadata-snap 'Read the metadata snapshot that the pool holds already' \
+                    --debug 'print the log and the trace of a failure'
+            case thin-check
+                printf '%s\t%s\n' \
+                    --help 'explain the command'
+                contains -- $program dmsetup dmstats
+                or printf '%s\t%s\n' \
+                    --super-block-only 'Check only the superblock' \
+                    --skip-mappings 'Check only the superblock and which thins there are' \
+                    --ignore-non-fatal-errors 'Space that is lost is no error' \
+                    --quiet 'Print nothing; the exit status tells' \
+                    --metadata-snap 'Read the metadata snapshot that the pool holds already' \
+                    --json 'Print JSON' \
+                    --debug 'print the log and the trace of a failure'
+            case thin-delta
+                printf '%s\t%s\n' \
+                    --help 'explain the command'
+                contains -- $program dmsetup dmstats
+                or printf '%s\t%s\n' \
+                    --snap1 'The one thin\'s id' \
+                    --snap2 'The other\'s' \
+                    --verbose 'Tell data blocks, too' \
+                    --size 'The volume\'s size: what is mapped behind it is left out' \
+                    --metadata-snap 'Read the metadata snapshot that the pool holds already' \
+                    --json 'Print JSON' \
+                    --debug 'print the log and the trace of a failure'
+            case thin-rmap
+                printf '%s\t%s\n' \
+                    --help 'explain the command'
+                contains -- $program dmsetup dmstats
+                or printf '%s\t%s\n' \
+                    --region 'Data blocks, without END itself; may be repeated' \
+                    --metadata-snap 'Read the metadata snapshot that the pool holds already' \
+                    --json 'Print JSON' \
+                    --debug 'print the log and the trace of a failure'
+            case thin-metadata-size
+                printf '%s\t%s\n' \
+                    --help 'explain the command'
+                contains -- $program dmsetup dmstats
+                or printf '%s\t%s\n' \
+                    --block-size 'Of the pool\'s blocks' \
+                    --pool-size 'Of the pool\'s data' \
+                    --max-thins 'Most thins and snapshots at a time' \
+                    --unit 'One of b s k m g t p e; in capitals powers of 1000' \
+                    --numeric-only 'Print only the number' \
+                    --debug 'print the log and the trace of a failure'
             case check
                 printf '%s\t%s\n' \
                     --help 'explain the command'
@@ -895,6 +961,14 @@ function __dmctl_operands -a command previous program typed
                 sign 'Sign a root hash for the kernel.' \
                 verify-signature 'Check the signature of a root hash.' \
                 gpt 'Print the partition UUIDs that belong to a root hash.'
+        case 'thin:*'
+            printf '%s\t%s\n' \
+                ls 'List the thins of a pool.' \
+                dump 'Print all mappings, as thin_dump does.' \
+                check 'Check the metadata of a pool that is not active.' \
+                delta 'Print where two thins differ, as thin_delta does.' \
+                rmap 'Print which thins have certain data blocks.' \
+                metadata-size 'Tell how large a pool\'s metadata should be.'
         case 'build:*'
             __fish_complete_path $typed
         case 'create:*' 'verity-format:*' 'verity-verify:*' 'verity-repair:*' 'verity-dump:*' 'verity-open:*' 'verity-verify-signature:*' 'check:*' 'install-links:*'

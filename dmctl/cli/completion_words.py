@@ -5,7 +5,7 @@ import functools
 
 from dmctl.cli.compat import forest
 from dmctl.cli.manual import options_of
-from dmctl.cli.native import NATIVE, VERITY
+from dmctl.cli.native import GROUPS, NATIVE
 from dmctl.cli.reference import Native, natives
 from dmctl.cli.show import FIELDS as SHOW_FIELDS
 from dmctl.cli.spec import COMMANDS, Command, Option
@@ -64,7 +64,7 @@ def natives_by_name() -> dict[str, Native]:
 
 def groups() -> dict[str, list[tuple[str, str]]]:
     """The words that have commands behind them, and these with what they do."""
-    return {"verity": [(name, summary) for name, (_, summary) in VERITY.items()]}
+    return {group: [(name, summary) for name, (_, summary) in commands.items()] for group, commands in GROUPS.items()}
 
 
 def top_natives() -> list[tuple[str, str]]:

@@ -9,6 +9,7 @@ GROUPS = {
     "Look at devices": "show tree top holders explain",
     "Make and change devices": "build create remove load resume suspend rename message wipe_table check",
     "Hash trees": "verity veritysetup",
+    "Thin pools": "thin",
     "As scripts read it": "ls info status table deps stats wait targets version",
     "More of dmsetup": "reload clear remove_all mknodes mangle setgeometry target-version measure splitname help",
     "For udev rules": "udevcreatecookie udevreleasecookie udevflags udevcomplete udevcomplete_all udevcookies",

@@ -23,6 +23,7 @@ NATIVE_COMMANDS = (
     "holders",
     "install-links",
     "show",
+    "thin",
     "top",
     "tree",
     "verity",

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """What the manual pages of the native commands say beside what the typer app and the targets tell, in mdoc(7)."""
 
-from dmctl.cli.native import VERITY
+from dmctl.cli.native import THIN, VERITY
 
 # dmctl(8) has these itself; the others are in pages of their own.
 IN_MAIN = ("check", "install-links")
@@ -9,6 +9,7 @@ PAGES = {
     "dmctl-show": ("show", "tree", "top", "holders", "explain"),
     "dmctl-build": ("build",),
     "dmctl-verity": (*(f"verity {name}" for name in VERITY), "veritysetup"),
+    "dmctl-thin": tuple(f"thin {name}" for name in THIN),
 }
 
 MAIN = r""".Ss Native commands
@@ -28,6 +29,9 @@ makes tables and devices from arguments with names and units:
 .Cm verity
 makes hash trees and opens devices that are verified by them:
 .Xr dmctl-verity 8 .
+.Cm thin
+reads the metadata of thin pools:
+.Xr dmctl-thin 8 .
 .Cm targets Fl -available
 lists also the targets that the kernel could load, and those that it lacks, with the optional arguments that each has in
 its version.
@@ -47,6 +51,7 @@ HEAD = r""".\" SPDX-License-Identifier: LGPL-2.1-or-later
 WHAT = {
     "dmctl-show": "look at device-mapper devices",
     "dmctl-build": "make device-mapper tables and devices",
+    "dmctl-thin": "script thin pools, and read their metadata",
     "dmctl-verity": "make, verify, repair, sign and open dm-verity hash trees",
 }
 
@@ -284,6 +289,18 @@ A root hash signed with a key on a token, and with one that is elsewhere:
 .Dl dmctl verity sign --root-hash-file root.hash --emit root.tbs
 .Dl openssl dgst -sha256 -sign key.pem -out root.value root.tbs
 .Dl dmctl verity sign --root-hash-file root.hash --attach root.value --cert cert.pem -o root.p7s
+"""
+
+THIN_EXAMPLES = r""".Sh EXAMPLES
+What each thin of a live pool has to itself, and what two of them do not share:
+.Pp
+.Dl dmctl thin ls pool --format DEV,MAPPED,EXCLUSIVE
+.Dl dmctl thin delta pool --thin1 1 --thin2 7 --json
+.Pp
+A copy of the metadata of a pool that is not active, looked at and checked:
+.Pp
+.Dl dmctl thin dump /dev/vg/metadata -o metadata.xml
+.Dl dmctl thin check /dev/vg/metadata
 """
 
 SHOW_EXAMPLES = r""".Sh EXAMPLES

@@ -11,6 +11,7 @@ NATIVE: dict[str, tuple[str, str, bool]] = {
     "build": ("build:build", "Print a table line, or make a device, from arguments with names and units.", True),
     "verity": ("native:VERITY", "Hash trees: make, verify, repair, sign and open them.", False),
     "veritysetup": ("veritysetup:run", "Do what veritysetup does, for scripts.", True),
+    "thin": ("native:THIN", "Thin pools: volumes, snapshots, blobs, and what is in the metadata.", False),
     "check": ("check:check", "Look for mistakes in a table before the kernel is asked.", False),
     "install-links": ("links:install_links", "Make links to dmctl by dmsetup's names.", False),
 }
@@ -28,3 +29,15 @@ VERITY: dict[str, tuple[str, str]] = {
     "verify-signature": ("verity_sign:verify_signature", "Check the signature of a root hash."),
     "gpt": ("verity_sign:gpt", "Print the partition UUIDs that belong to a root hash."),
 }
+
+# Of two words where the first stands for a group of its own.
+THIN: dict[str, tuple[str, str]] = {
+    "ls": ("thin_ls:ls", "List the thins of a pool."),
+    "dump": ("thin_maps:dump", "Print all mappings, as thin_dump does."),
+    "check": ("thin_maps:check", "Check the metadata of a pool that is not active."),
+    "delta": ("thin_maps:delta", "Print where two thins differ, as thin_delta does."),
+    "rmap": ("thin_maps:rmap", "Print which thins have certain data blocks."),
+    "metadata-size": ("thin_maps:metadata_size", "Tell how large a pool's metadata should be."),
+}
+
+GROUPS = {"verity": VERITY, "thin": THIN}

@@ -20,7 +20,11 @@ class _Output:
 
 def write(text: str) -> None:
     """Print to standard output, buffered as the C library would. What goes wrong is kept for flush()."""
-    data = text.encode(_ENCODING, _ERRORS)
+    write_bytes(text.encode(_ENCODING, _ERRORS))
+
+
+def write_bytes(data: bytes) -> None:
+    """Likewise, as it is."""
     _held.append(data)
     _Output.length += len(data)
     if _Output.length >= _HELD_BYTES:

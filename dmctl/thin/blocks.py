@@ -143,7 +143,11 @@ class Reader:
     def numbers(self, root: int) -> dict[int, int]:
         """A tree with 64-bit values."""
         pieces = self.entries(root, 8)
-        return {key: value for keys, values in pieces for key, (value,) in zip(keys, _NUMBER.iter_unpack(values), strict=True)}
+        return {
+            key: value
+            for keys, values in pieces
+            for key, (value,) in zip(keys, _NUMBER.iter_unpack(values), strict=True)
+        }
 
     def runs(self, root: int, data_from: int = 0, data_to: int = 1 << 40) -> Iterator[Run]:
         """The mappings of a thin, those to data blocks from data_from to before data_to."""

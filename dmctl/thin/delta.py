@@ -27,10 +27,7 @@ class Stretch:
         return (
             self.kind == other.kind
             and self.begin + self.blocks == other.begin
-            and all(
-                a is None or a + self.blocks == b
-                for a, b in ((self.left, other.left), (self.right, other.right))
-            )
+            and all(a is None or a + self.blocks == b for a, b in ((self.left, other.left), (self.right, other.right)))
         )
 
 

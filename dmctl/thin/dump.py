@@ -16,7 +16,9 @@ FORMATS = ("xml", "human_readable", "json")
 _BUFFER_BYTES = 1 << 20
 
 
-def dump(metadata: Metadata, form: str = "xml", *, thins: Iterable[Thin] | None = None, mappings: bool = True) -> Iterator[bytes]:
+def dump(
+    metadata: Metadata, form: str = "xml", *, thins: Iterable[Thin] | None = None, mappings: bool = True
+) -> Iterator[bytes]:
     """Piece by piece. thins: only these. mappings: with what is mapped to what.
 
     Raises MetadataError at the first block that is damaged: half a dump must not look like a whole one.

@@ -54,7 +54,9 @@ class Space:
         space, _, number = name.partition("_")
         blocks = self.blocks(space)
         sectors = blocks * self.data_block_sectors
-        return {"": short_size(sectors * 512), "BLOCKS": blocks, "SECTORS": sectors, "BYTES": sectors * 512}[number]
+        if not number:
+            return short_size(sectors * 512)
+        return {"BLOCKS": blocks, "SECTORS": sectors, "BYTES": sectors * 512}[number]
 
 
 def needs_walk(names: tuple[str, ...]) -> bool:

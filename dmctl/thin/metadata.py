@@ -111,11 +111,17 @@ def _read(reader: Reader, superblock: Superblock, known_damages: int = 0) -> Met
     thins = {}
     for keys, values in reader.entries(superblock.details_root, _DETAILS.size):
         for thin_id, details in zip(keys, _DETAILS.iter_unpack(values), strict=True):
-            thins[thin_id] = Thin(thin_id, *details, roots.pop(thin_id, None))
+            mapped, transaction_id, created, snapshot = details
+            root = roots.pop(thin_id, None)
+            thins[thin_id] = Thin(thin_id, mapped, transaction_id, created, snapshot, root)
     damages = reader.damages(known_damages)
     if not damages:
         # Each is in both trees, or in none.
         where = superblock.mappings_root
-        damages = [Damage(where, f"it has no mappings of thin {thin.thin_id}") for thin in thins.values() if thin.root is None]
-        damages += [Damage(superblock.details_root, f"it lacks thin {thin_id}, which has mappings") for thin_id in roots]
+        damages = [
+            Damage(where, f"it has no mappings of thin {thin.thin_id}") for thin in thins.values() if thin.root is None
+        ]
+        damages += [
+            Damage(superblock.details_root, f"it lacks thin {thin_id}, which has mappings") for thin_id in roots
+        ]
     return Metadata(reader, superblock, thins, damages)

@@ -5,6 +5,7 @@ import itertools
 import random
 
 import pytest
+
 import thin_metadata as made
 from dmctl._thin import ffi, lib
 from dmctl.thin import delta as deltas

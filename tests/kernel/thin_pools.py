@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Thin pools made with dmsetup, for tests in the guest."""
+
+import subprocess
+from contextlib import contextmanager
+
+from guests.kernel_state import DMSETUP
+
+MIB = 1 << 20
+BLOCK_SECTORS = 128
+
+
+def run(*words, stdin=None):
+    """What a command prints; its failure is the test's."""
+    done = subprocess.run([str(word) for word in words], input=stdin, capture_output=True, check=False)
+    assert done.returncode == 0, (words, done.stdout, done.stderr)
+    return done.stdout
+
+
+def dmsetup(*words):
+    return run(DMSETUP, *words).decode()
+
+
+@contextmanager
+def pool(name, disk, *, data_bytes=64 * MIB, metadata_bytes=4 * MIB, features=""):
+    """The nodes of metadata and data of an active pool; it and its volumes are removed at the end."""
+    subprocess.run(["modprobe", "-q", "dm-thin-pool"], check=False)
+    metadata, data = (disk(size).path for size in (metadata_bytes, data_bytes))
+    start(name, metadata, data, data_bytes=data_bytes, features=features)
+    try:
+        yield str(metadata), str(data)
+    finally:
+        stop(name)
+
+
+def start(name, metadata, data, *, data_bytes=64 * MIB, features=""):
+    words = features.split()
+    table = f"0 {data_bytes // 512} thin-pool {metadata} {data} {BLOCK_SECTORS} 0 {len(words)} {features}"
+    dmsetup("create", name, "--table", table)
+
+
+def stop(name):
+    """The volumes first."""
+    for line in dmsetup("ls", "--target", "thin").splitlines():
+        volume = line.split()[0]
+        if volume.startswith(name):
+            dmsetup("remove", "--retry", volume)
+    if name in dmsetup("ls", "--target", "thin-pool"):
+        dmsetup("remove", "--retry", name)
+
+
+def volume(name, pool_name, thin_id, sectors=20 * 2048):
+    dmsetup("create", name, "--table", f"0 {sectors} thin /dev/mapper/{pool_name} {thin_id}")
+
+
+def write(node, offset_bytes, data):
+    """Past the page cache."""
+    run("dd", f"of={node}", "bs=64k", f"seek={offset_bytes // 65536}", "oflag=direct", "status=none", stdin=data)
