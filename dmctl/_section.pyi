@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Types of the compiled critical section: section.cdef.h as Python sees it. A pointer is a CData."""
+
+from typing import Any, Protocol
+
+CData = Any
+
+class _Lib(Protocol):
+    DMCTL_SECTION_LIVE: int
+    DMCTL_SECTION_KILL: int
+    DMCTL_SECTION_HANG: int
+    DMCTL_SECTION_TERM: int
+    DMCTL_SECTION_NOTHING: int
+    DMCTL_SECTION_PREPARE: int
+    DMCTL_SECTION_SUSPEND: int
+    DMCTL_SECTION_MESSAGE: int
+    DMCTL_SECTION_RESUME: int
+    def dmctl_section_open(
+        self, control_fd: int, kept_fd: int, devices: int, messages: int, timeout_ms: int
+    ) -> CData: ...
+    def dmctl_section_close(self, section: CData) -> None: ...
+    def dmctl_section_device(
+        self, section: CData, major: int, minor: int, no_flush: bool, skip_lockfs: bool
+    ) -> int: ...
+    def dmctl_section_message(self, section: CData, major: int, minor: int, text: bytes) -> int: ...
+    def dmctl_section_test(self, section: CData, step: int, what: int) -> None: ...
+    def dmctl_section_enter(self, section: CData, failure: CData) -> int: ...
+    def dmctl_section_send(self, section: CData, failure: CData) -> int: ...
+    def dmctl_section_leave(self, section: CData, failure: CData) -> int: ...
+    def dmctl_section_run(self, section: CData, failure: CData) -> int: ...
+    def dmctl_section_nanoseconds(self, section: CData, device: int) -> int: ...
+
+class _FFI(Protocol):
+    NULL: CData
+    def new(self, cdecl: str, init: object = ...) -> CData: ...
+    def gc(self, cdata: CData, destructor: object) -> CData: ...
+
+lib: _Lib
+ffi: _FFI
