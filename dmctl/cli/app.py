@@ -108,15 +108,31 @@ def _load(place: str) -> Any:
     return getattr(importlib.import_module(f"dmctl.cli.{module}"), name)
 
 
-def _refuse_unknown(name: str, wanted: str) -> None:
-    """Raise UsageError where a group has not the wanted command, with what was probably meant."""
+def _joined(name: str, words: list[str]) -> list[str]:
+    """A command line of a group with the command as one word, also where its name is of two."""
     commands = _load(NATIVE[name][0]) if NATIVE[name][0].startswith("native:") else None
-    if wanted and commands is not None and wanted not in commands:
-        import difflib
+    if commands is None:
+        return words
+    inner = [word for word in words[1:3] if not word.startswith("-")]
+    pair = " ".join(inner)
+    if pair in commands:
+        return [name, pair, *words[3:]]
+    wanted = next((word for word in words[1:] if not word.startswith("-")), "")
+    if wanted and wanted not in commands:
+        raise UsageError(_unknown(name, wanted, pair, list(commands)))
+    return words
 
-        near = difflib.get_close_matches(wanted, commands, 3, 0.6)
-        hint = f"Did you mean {' or '.join(near)}? " if near else ""
-        raise UsageError(f"There is no command {name} {wanted}. {hint}dmctl {name} --help lists its commands.")
+
+def _unknown(name: str, wanted: str, pair: str, commands: list[str]) -> str:
+    """What to say of a command that the group has not, with what was probably meant."""
+    import difflib
+
+    behind = [command.partition(" ")[2] for command in commands if command.startswith(f"{wanted} ")]
+    if behind and pair == wanted:
+        return f"{name} {wanted} needs one of {', '.join(behind)} behind it."
+    near = difflib.get_close_matches(pair if behind else wanted, commands, 3, 0.6)
+    hint = f"Did you mean {' or '.join(near)}? " if near else ""
+    return f"There is no command {name} {pair if behind else wanted}. {hint}dmctl {name} --help lists its commands."
 
 
 def _group(commands: dict[str, tuple[str, str]], wanted: str | None) -> typer.Typer:
@@ -154,9 +170,8 @@ def run(words: list[str]) -> int:
 
         app.command("targets")(_native(available))
     elif words[0] in NATIVE:
-        wanted = next((word for word in words[1:] if not word.startswith("-")), "")
-        _refuse_unknown(words[0], wanted)
-        register(words[0], wanted)
+        words = _joined(words[0], words)
+        register(words[0], next((word for word in words[1:] if not word.startswith("-")), ""))
     try:
         app(args=words, prog_name="dmctl")
     except SystemExit as end:

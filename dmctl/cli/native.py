@@ -30,9 +30,31 @@ VERITY: dict[str, tuple[str, str]] = {
     "gpt": ("verity_sign:gpt", "Print the partition UUIDs that belong to a root hash."),
 }
 
-# Of two words where the first stands for a group of its own.
+# Names of two words are those of groups in the group.
 THIN: dict[str, tuple[str, str]] = {
+    "pool create": ("thin_pool:create", "Make a pool, and the catalogue of its volumes."),
+    "pool open": ("thin_pool:open_", "Make an existing pool active."),
+    "pool close": ("thin_pool:close", "Make a pool inactive."),
+    "pool status": ("thin_pool:status", "Show how full a pool is, its state and settings."),
+    "pool resize": ("thin_pool:resize", "Take all of a device that has grown."),
+    "pool init": ("thin_pool:init", "Make the catalogue in an empty pool of another tool."),
+    "pool adopt": ("thin_pool:adopt", "Make the catalogue in a pool of another tool, with what is in it."),
+    "pool reconcile": ("thin_pool:reconcile", "Fit the catalogue to a pool that another tool has changed."),
+    "pool recover": ("thin_pool:recover", "Put right what was interrupted."),
+    "create": ("thin_volumes:create", "Make an empty volume."),
+    "snapshot": ("thin_volumes:snapshot", "Make a snapshot of a volume, or of several at one moment."),
+    "activate": ("thin_volumes:activate", "Make the device of a volume."),
+    "deactivate": ("thin_volumes:deactivate", "Remove the device of a volume."),
+    "remove": ("thin_volumes:remove", "Remove a volume and what it holds."),
+    "rename": ("thin_volumes:rename", "Give a volume another name."),
+    "resize": ("thin_volumes:resize", "Make a volume larger or smaller."),
+    "batch": ("thin_volumes:batch", "Make many changes as one."),
+    "blob get": ("thin_blobs:get", "Print the blob of a volume."),
+    "blob set": ("thin_blobs:set_", "Bind a blob to a volume."),
+    "find": ("thin_blobs:find", "Find volumes by blob, name or uuid."),
     "ls": ("thin_ls:ls", "List the thins of a pool."),
+    "monitor": ("thin_watch:monitor", "Watch how full a pool becomes."),
+    "doctor": ("thin_watch:doctor", "Tell what is wrong with a pool, and what to do."),
     "dump": ("thin_maps:dump", "Print all mappings, as thin_dump does."),
     "check": ("thin_maps:check", "Check the metadata of a pool that is not active."),
     "delta": ("thin_maps:delta", "Print where two thins differ, as thin_delta does."),

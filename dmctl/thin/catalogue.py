@@ -143,7 +143,9 @@ class Catalogue:
         """Raises CatalogueError where it is no slot, is not whole, or of a format that is not known."""
         if len(slot) < _HEADER.size or slot[:8] != MAGIC:
             raise CatalogueError("There is no catalogue.")
-        _, form, _, digest, pool, sequence, next_id, low_water, features, _, rows, count, size = _HEADER.unpack_from(slot)
+        _, form, _, digest, pool, sequence, next_id, low_water, features, _, rows, count, size = _HEADER.unpack_from(
+            slot
+        )
         if form != FORMAT:
             raise CatalogueError(f"The catalogue's format {form} is not known; a newer dmctl has made it.")
         if size > len(slot) - _HEADER.size or count * _OPERATION.size > size:
@@ -181,7 +183,7 @@ def _volume(payload: bytes | bytearray, at: int) -> tuple[Volume, int]:
 
 
 def slot_bytes(volumes: int, block_bytes: int) -> int:
-    """The size of a slot for so many volumes with the largest rows and an operation each, in whole blocks of the pool."""
+    """The size of a slot for so many volumes with the largest rows and an operation each, in whole blocks."""
     needed = _HEADER.size + volumes * (LARGEST_ROW_BYTES + _OPERATION.size)
     return -(-needed // block_bytes) * block_bytes
 

@@ -19,7 +19,7 @@ from dmctl.thin.catalogue import CATALOGUE_ID, Volume
 from dmctl.thin.live import pool_arguments
 from dmctl.thin.metadata import Metadata, opened_live
 from dmctl.thin.superblock import Superblock
-from dmctl.units import SECTOR_BYTES
+from dmctl.units import SECTOR_BYTES, parse_devno
 
 UUID_PREFIX = "DMCTL-"
 FOREIGN_PREFIXES = {"LVM-": "LVM", "stratis-": "Stratis"}
@@ -81,17 +81,12 @@ def state(name: str) -> State:
 
 def metadata_path(of: State) -> str:
     """The node of the pool's metadata."""
-    return block_node(_devno(of.arguments.metadata))
+    return block_node(parse_devno(of.arguments.metadata))
 
 
 def block_node(devno: tuple[int, int]) -> str:
     """By the kernel's own name, which has no letters that are written in another way."""
     return f"/dev/{names.kernel_name(devno)}"
-
-
-def _devno(text: str) -> tuple[int, int]:
-    major, _, minor = text.partition(":")
-    return int(major), int(minor)
 
 
 def read_metadata(of: State) -> Metadata:

@@ -3,11 +3,13 @@
 
 from __future__ import annotations
 
+from dmctl.thin.superblock import MAX_METADATA_BLOCKS
+
 _MAPPINGS_PER_LEAF = 126
 """Of 252 that fit: a tree that grows at random has its leaves half full."""
 _SECTORS_PER_BLOCK = 8
-LEAST_SECTORS = 2 * 2048
-"""2 MiB; below it a pool of one disk's size is full of metadata before it is full of data."""
+MAX_USEFUL_SECTORS = MAX_METADATA_BLOCKS * _SECTORS_PER_BLOCK
+"""The kernel uses no more of a metadata device."""
 
 
 def metadata_sectors(data_block_sectors: int, pool_sectors: int, max_thins: int) -> int:

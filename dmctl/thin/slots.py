@@ -46,7 +46,9 @@ class Slots:
             try:
                 written = os.pwrite(self._descriptor, buffer, at)
             except OSError as error:
-                raise DmctlError(f"The catalogue cannot be written: {error.strerror}.", errno=error.errno or 0) from None
+                raise DmctlError(
+                    f"The catalogue cannot be written: {error.strerror}.", errno=error.errno or 0
+                ) from None
         if written < len(content):
             raise DmctlError("The catalogue could not be written as a whole.")
 
@@ -92,7 +94,9 @@ def offline(metadata_path: str, data_path: str) -> tuple[int, list[Catalogue | N
     with opened(metadata_path) as metadata, open(data_path, "rb") as data:
         thin = metadata.thins.get(CATALOGUE_ID)
         if thin is None or thin.root is None:
-            raise CatalogueError(f"The pool on {metadata_path} has no catalogue: dmctl has not made it, or not to the end.")
+            raise CatalogueError(
+                f"The pool on {metadata_path} has no catalogue: dmctl has not made it, or not to the end."
+            )
         block_bytes = metadata.superblock.data_block_sectors * SECTOR_BYTES
         runs = list(metadata.reader.runs(thin.root))
         half = thin.mapped_blocks * block_bytes // 2

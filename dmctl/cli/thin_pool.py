@@ -1,0 +1,233 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""dmctl thin pool: pools made, opened, closed, looked at, grown, and put right."""
+
+from collections.abc import Iterable
+from typing import Annotated
+
+import typer
+
+from dmctl import section
+from dmctl.cli import signals, stream
+from dmctl.cli import thin_options as options
+from dmctl.errors import DmctlError, ExitStatus
+from dmctl.thin import kernel, making
+from dmctl.thin.catalogue import Settings
+from dmctl.thin.fill import Fill
+from dmctl.thin.pool import Pool, look
+from dmctl.thin.recovery import MismatchError
+from dmctl.units import SECTOR_BYTES, format_size
+from dmctl.verity.places import signature_at
+
+Name = Annotated[str, typer.Argument(metavar="NAME", help="The pool's name.")]
+MetadataDevice = Annotated[str, typer.Option("--metadata", metavar="DEVICE", help="Block device for the metadata.")]
+DataDevice = Annotated[str, typer.Option("--data", metavar="DEVICE", help="Block device for the data.")]
+MaxVolumes = Annotated[
+    int, typer.Option("--max-volumes", metavar="COUNT", min=1, max=2**24 - 2, help="How many volumes fit.")
+]
+
+
+def create(
+    name: Name,
+    *,
+    metadata: MetadataDevice,
+    data: DataDevice,
+    block_size: Annotated[
+        str | None,
+        typer.Option("--block-size", metavar="SIZE", help="Of the pool, if not the least that the metadata allow."),
+    ] = None,
+    max_volumes: MaxVolumes = making.DEFAULT_VOLUMES,
+    low_water: Annotated[
+        str, typer.Option("--low-water", metavar="SIZE", help="With so much data free or less, an event tells.")
+    ] = "0",
+    error_if_no_space: Annotated[
+        bool, typer.Option("--error-if-no-space", help="Writes fail at once where no space is left.")
+    ] = False,
+    no_zeroing: Annotated[
+        bool, typer.Option("--no-zeroing", help="What was on the device before can be read in new blocks.")
+    ] = False,
+    ignore_discard: Annotated[bool, typer.Option("--ignore-discard", help="Discards free nothing.")] = False,
+    no_discard_passdown: Annotated[
+        bool, typer.Option("--no-discard-passdown", help="Discards are not passed to the data device.")
+    ] = False,
+    dry_run: options.DryRun = False,
+    yes: options.Yes = False,
+    as_json: options.AsJson = False,
+) -> None:
+    """Make a pool, and in it the catalogue of its volumes.
+
+    The block size is the smallest, from 64 KiB on, for which the metadata device is large enough. Metadata that are too
+    small for all of the data are refused.
+    """
+    chosen = {
+        "error_if_no_space": error_if_no_space,
+        "skip_block_zeroing": no_zeroing,
+        "ignore_discard": ignore_discard,
+        "no_discard_passdown": no_discard_passdown,
+    }
+    block = None if block_size is None else options.sectors(block_size, "--block-size")
+    features = frozenset(word for word, wanted in chosen.items() if wanted)
+    made = making.plan(name, metadata, data, block_sectors=block, settings=Settings(0, features), volumes=max_volumes)
+    low_water_blocks = options.size(low_water, "--low-water") // (made.block_sectors * SECTOR_BYTES)
+    made = making.plan(
+        name,
+        metadata,
+        data,
+        block_sectors=made.block_sectors,
+        settings=Settings(low_water_blocks, features),
+        volumes=max_volumes,
+    )
+    if dry_run:
+        stream.write(f"{name}: {made.line.format()}\n")
+        return
+    if not yes:
+        what = "a thin pool's metadata, or the like" if making.has_metadata(made.metadata) else None
+        options.ask(metadata, what)
+        options.ask(data, signature_at(data, 0))
+    with signals.Raised():
+        uuid = making.create(made)
+    if as_json:
+        facts = {"name": name, "uuid": str(uuid), "block_sectors": made.block_sectors, "table": made.line.format()}
+        stream.write(options.as_json("thin pool create", facts))
+
+
+def open_(name: Name, *, metadata: MetadataDevice, data: DataDevice) -> None:
+    """Make an existing pool active.
+
+    What a crash has interrupted is finished or undone, and told.
+    """
+    with signals.Raised():
+        options.tell(making.open_pool(name, metadata, data))
+
+
+def close(
+    name: Name,
+    *,
+    deactivate: Annotated[bool, typer.Option("--deactivate", help="Deactivate its volumes before.")] = False,
+) -> None:
+    """Make a pool inactive; its data stay where they are."""
+    making.close_pool(name, deactivate=deactivate)
+
+
+def status(name: Name, *, as_json: options.AsJson = False) -> None:
+    """Show a pool: how full it is, its state, its settings."""
+    state = kernel.state(name)
+    volumes = problem = None
+    try:
+        volumes = len(look(name)[1].volumes)
+    except DmctlError as error:
+        problem = str(error)
+    fill = Fill.of(state)
+    if as_json:
+        facts: dict[str, object] = {
+            "name": name,
+            "uuid": state.uuid,
+            "size_sectors": state.size_sectors,
+            "volumes": volumes,
+            "catalogue_problem": problem,
+            **fill.to_dict(),
+            "arguments": state.arguments.to_dict(),
+            "state": state.status.to_dict(),
+        }
+        stream.write(options.as_json("thin pool status", facts))
+        return
+    stream.write("".join(f"{label + ':':15}{value}\n" for label, value in _status_rows(state, fill, volumes, problem)))
+
+
+def _status_rows(
+    state: kernel.State, fill: Fill, volumes: int | None, problem: str | None
+) -> Iterable[tuple[str, object]]:
+    block = state.arguments.block_sectors * SECTOR_BYTES
+    yield "Pool", state.name
+    yield "State", state.status.mode or "failed"
+    yield "Size", format_size(state.size_sectors * SECTOR_BYTES)
+    yield "Block size", format_size(block)
+    if fill.data_total_blocks:
+        yield "Data", f"{format_size(fill.data_used_blocks * block)} used, {fill.data_percent:.1f}%"
+        metadata = format_size(fill.metadata_used_blocks * 4096)
+        yield "Metadata", f"{metadata} used, {fill.metadata_percent:.1f}% without the kernel's reserve"
+    yield "When full", "writes wait" if state.status.no_space == "queue_if_no_space" else "writes fail"
+    yield "Transaction", state.status.transaction_id
+    yield "Volumes", "-" if volumes is None else volumes
+    if problem:
+        yield "Catalogue", problem
+    for warning in state.status.warnings():
+        yield "Warning", warning
+
+
+def resize(name: Name) -> None:
+    """Take all of a data or metadata device that has grown."""
+    before, after = making.resize_pool(name)
+    if before == after:
+        stream.write("The data device has not grown.\n")
+    else:
+        stream.write(f"{format_size(before * SECTOR_BYTES)} -> {format_size(after * SECTOR_BYTES)}\n")
+
+
+def init(name: Name, *, max_volumes: MaxVolumes = making.DEFAULT_VOLUMES) -> None:
+    """Make the catalogue in an empty pool that another tool has made."""
+    with signals.Raised():
+        making.adopt(name, volumes=max_volumes, only_empty=True)
+
+
+def adopt(name: Name, *, max_volumes: MaxVolumes = making.DEFAULT_VOLUMES, as_json: options.AsJson = False) -> None:
+    """Make the catalogue in a pool that another tool has made, with the volumes that are there.
+
+    They are called by their devices' names, without the pool's; those that are not active are called thin-ID, and are
+    as large as what is mapped. Pools of LVM and Stratis are refused.
+    """
+    with signals.Raised():
+        _tell_adopted(name, making.adopt(name, volumes=max_volumes), "thin pool adopt", as_json)
+
+
+def reconcile(
+    name: Name,
+    *,
+    adopt_orphans: Annotated[
+        bool, typer.Option("--adopt", help="Make volumes thin-ID of thins that the catalogue does not know.")
+    ] = False,
+    as_json: options.AsJson = False,
+) -> None:
+    """Fit the catalogue to the pool's thins again, after another tool has changed the pool.
+
+    Volumes whose thin is there still are kept, with blob and uuid. A thin that another tool has made under an id of
+    one of them is not taken for it.
+    """
+    with signals.Raised():
+        _tell_adopted(name, making.reconcile(name, adopt_orphans=adopt_orphans), "thin pool reconcile", as_json)
+
+
+def _tell_adopted(name: str, found: making.Adopted, command: str, as_json: bool) -> None:
+    if as_json:
+        facts: dict[str, object] = {
+            "volumes": [options.volume_facts(volume) for volume in found.volumes],
+            "lost": [options.volume_facts(volume) for volume in found.lost],
+            "orphans": [thin.thin_id for thin in found.orphans],
+        }
+        stream.write(options.as_json(command, facts))
+        return
+    stream.write(f"{name} has {len(found.volumes)} volumes.\n")
+    for volume in found.lost:
+        stream.write(f"{volume.name}: its thin {volume.thin_id} is gone; it is no volume any more.\n")
+    for thin in found.orphans:
+        stream.write(f"thin {thin.thin_id} is no volume; --adopt makes it one.\n")
+
+
+def recover(
+    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="The pool's name.")] = None,
+) -> None:
+    """Resume what an interrupted snapshot has left suspended, and finish or undo what else was interrupted.
+
+    Every other command that changes the pool does so too, before its own work. Without a NAME only devices are resumed.
+    """
+    if name is None:
+        done = section.recover()
+        for one in done:
+            stream.write(f"{one.name}: {'resumed' if one.resumed else f'left suspended, {one.why}'}\n")
+        if any(not one.resumed for one in done):
+            raise typer.Exit(ExitStatus.FAILED)
+        return
+    try:
+        with signals.Raised(), Pool.opened(name) as pool:
+            options.tell(pool.notes)
+    except MismatchError as error:
+        raise MismatchError(f"{error} dmctl thin pool reconcile {name} makes it usable.") from None
