@@ -77,9 +77,11 @@ _dmctl() {
         fi
     done
     case $command in
-        verity|thin)  # the word behind it is the command
+        verity|thin|thin-pool|thin-blob)  # the word behind it is the command, or a group in its turn
             for word in "${COMP_WORDS[@]:1:place-1}"; do
-                [[ $word == "$command" || $word == -* ]] || { command+=-$word && break; }
+                [[ -$command == *-$word || $word == -* ]] && continue
+                command+=-$word
+                [[ $command == @(verity|thin|thin-pool|thin-blob) ]] || break
             done
             ;;
     esac
@@ -135,7 +137,29 @@ _dmctl() {
         verity-verify-signature) options=(--help) own=(--cert --root-hash-file --json --debug) ;;
         verity-gpt) options=(--help) own=(--root-hash-file --arch --sign --cert --output --json --debug) ;;
         veritysetup) options=(--help) own=(--help --usage --version --cancel-deferred --check-at-most-once --data-block-size --data-blocks --debug --deferred --error-as-corruption --fec-device --fec-offset --fec-roots --format --hash --hash-block-size --hash-offset --ignore-corruption --ignore-zero-blocks --no-superblock --panic-on-corruption --restart-on-corruption --root-hash-file --root-hash-signature --salt --shared --use-tasklets --uuid --verbose --debug) ;;
-        thin-ls) options=(--help) own=(--format --no-headers --metadata-snap --json --debug) ;;
+        thin-pool-create) options=(--help) own=(--metadata --data --block-size --max-volumes --low-water --error-if-no-space --no-zeroing --ignore-discard --no-discard-passdown --dry-run --yes --json --debug) ;;
+        thin-pool-open) options=(--help) own=(--metadata --data --debug) ;;
+        thin-pool-close) options=(--help) own=(--deactivate --debug) ;;
+        thin-pool-status) options=(--help) own=(--json --debug) ;;
+        thin-pool-resize) options=(--help) own=(--debug) ;;
+        thin-pool-init) options=(--help) own=(--max-volumes --debug) ;;
+        thin-pool-adopt) options=(--help) own=(--max-volumes --json --debug) ;;
+        thin-pool-reconcile) options=(--help) own=(--adopt --json --debug) ;;
+        thin-pool-recover) options=(--help) own=(--debug) ;;
+        thin-create) options=(--help) own=(--size --blob --blob-file --activate --dry-run --json --debug) ;;
+        thin-snapshot) options=(--help) own=(--group --blob --blob-file --nolockfs --noflush --activate --dry-run --json --debug) ;;
+        thin-activate) options=(--help) own=(--read-only --dry-run --debug) ;;
+        thin-deactivate) options=(--help) own=(--deferred --debug) ;;
+        thin-remove) options=(--help) own=(--no-discard --dry-run --yes --debug) ;;
+        thin-rename) options=(--help) own=(--debug) ;;
+        thin-resize) options=(--help) own=(--size --yes --debug) ;;
+        thin-batch) options=(--help) own=(--nolockfs --noflush --dry-run --json --debug) ;;
+        thin-blob-get) options=(--help) own=(--debug) ;;
+        thin-blob-set) options=(--help) own=(--blob --blob-file --debug) ;;
+        thin-find) options=(--help) own=(--blob --name --uuid --json --debug) ;;
+        thin-ls) options=(--help) own=(--data --exclusive --format --no-headers --metadata-snap --json --debug) ;;
+        thin-monitor) options=(--help) own=(--data --metadata --interval --exec --once --json --debug) ;;
+        thin-doctor) options=(--help) own=(--json --debug) ;;
         thin-dump) options=(--help) own=(--format --dev-id --skip-mappings --output --metadata-snap --debug) ;;
         thin-check) options=(--help) own=(--super-block-only --skip-mappings --ignore-non-fatal-errors --quiet --metadata-snap --json --debug) ;;
         thin-delta) options=(--help) own=(--snap1 --snap2 --verbose --size --metadata-snap --json --debug) ;;
@@ -172,7 +196,12 @@ _dmctl() {
         top:--sort|top:-O)
             _dmctl_words name reads writes latency in-flight utilisation ;;
         top:--device) _dmctl_devices ;;
-        *:--gid|*:-G|*:--major|*:-j|*:--minor|*:-m|*:--mode|*:-M|*:--udevcookie|*:--table|*:--uid|*:-U|*:--uuid|*:-u|*:--exec|*:--count|*:--interval|*:--separator|*:--alias|*:--areas|*:--areasize|*:--bounds|*:--groupid|*:--length|*:--programid|*:--regions|*:--regionid|*:--start|*:--units|*:--userdata|*:--create|*:--size|*:--hash|*:-h|*:--format|*:--data-block-size|*:--hash-block-size|*:--data-blocks|*:--hash-offset|*:--salt|*:-s|*:--root-hash-file|*:--fec-device|*:--fec-offset|*:--fec-roots|*:--threads|*:--root-hash-signature|*:--key|*:--cert|*:--output|*:-o|*:--passphrase-file|*:--digest|*:--emit|*:--attach|*:--arch|*:--sign|*:-f|*:--dev-id|*:--snap1|*:--snap2|*:--region|*:--block-size|*:-b|*:--pool-size|*:--max-thins|*:--unit) ;;
+        thin-pool-create:--metadata) _dmctl_devices ;;
+        thin-pool-create:--data) _dmctl_devices ;;
+        thin-pool-open:--metadata) _dmctl_devices ;;
+        thin-pool-open:--data) _dmctl_devices ;;
+        thin-ls:--data) _dmctl_devices ;;
+        *:--gid|*:-G|*:--major|*:-j|*:--minor|*:-m|*:--mode|*:-M|*:--udevcookie|*:--table|*:--uid|*:-U|*:--uuid|*:-u|*:--exec|*:--count|*:--interval|*:--separator|*:--alias|*:--areas|*:--areasize|*:--bounds|*:--groupid|*:--length|*:--programid|*:--regions|*:--regionid|*:--start|*:--units|*:--userdata|*:--create|*:--size|*:--hash|*:-h|*:--format|*:--data-block-size|*:--hash-block-size|*:--data-blocks|*:--hash-offset|*:--salt|*:-s|*:--root-hash-file|*:--fec-device|*:--fec-offset|*:--fec-roots|*:--threads|*:--root-hash-signature|*:--key|*:--cert|*:--output|*:-o|*:--passphrase-file|*:--digest|*:--emit|*:--attach|*:--arch|*:--sign|*:--block-size|*:--max-volumes|*:--low-water|*:--blob|*:--blob-file|*:--group|*:--name|*:--data|*:--metadata|*:-f|*:--dev-id|*:--snap1|*:--snap2|*:--region|*:-b|*:--pool-size|*:--max-thins|*:--unit) ;;
         *)
             [[ $current == -* ]] && previous=-
             case $command:$previous in
@@ -180,8 +209,10 @@ _dmctl() {
                 build:build|build:--then|target-version:*) _dmctl_words "${targets[@]}" ;;
                 stats:stats) _dmctl_words help clear create delete group list print report ungroup update_filemap version ;;
                 verity:*) _dmctl_words format verify repair dump open status close sign verify-signature gpt ;;
-                thin:*) _dmctl_words ls dump check delta rmap metadata-size ;;
-                remove:*|suspend:*|resume:*|load:*|clear:*|reload:*|wipe_table:*|rename:*|measure:*|message:*|info:*|deps:*|stats:*|status:*|table:*|wait:*|mknodes:*|mangle:*|setgeometry:*|show:*|tree:*|holders:*|explain:*|verity-status:*|verity-close:*) _dmctl_devices ;;
+                thin:*) _dmctl_words pool create snapshot activate deactivate remove rename resize batch blob find ls monitor doctor dump check delta rmap metadata-size ;;
+                thin-pool:*) _dmctl_words create open close status resize init adopt reconcile recover ;;
+                thin-blob:*) _dmctl_words get set ;;
+                remove:*|suspend:*|resume:*|load:*|clear:*|reload:*|wipe_table:*|rename:*|measure:*|message:*|info:*|deps:*|stats:*|status:*|table:*|wait:*|mknodes:*|mangle:*|setgeometry:*|show:*|tree:*|holders:*|explain:*|verity-status:*|verity-close:*|thin-create:*|thin-snapshot:*|thin-activate:*|thin-deactivate:*|thin-remove:*|thin-rename:*|thin-resize:*|thin-batch:*|thin-blob-get:*|thin-blob-set:*|thin-find:*|thin-ls:*|thin-monitor:*|thin-doctor:*|thin-dump:*|thin-check:*|thin-delta:*|thin-rmap:*) _dmctl_devices ;;
             esac
             ;;
     esac

@@ -10,7 +10,16 @@ import functools
 from collections.abc import Iterable
 
 from dmctl.cli import completion_fish
-from dmctl.cli.completion_words import HEAD, commands, groups, operands, options_both, top_natives, values
+from dmctl.cli.completion_words import (
+    HEAD,
+    commands,
+    groups,
+    operands,
+    options_both,
+    takes_devices,
+    top_natives,
+    values,
+)
 from dmctl.cli.spec import COMMANDS, STATS_COMMANDS, Command, Option
 from dmctl.targets import TARGETS
 
@@ -70,7 +79,7 @@ def _bash() -> str:
         f"                {name}:*) _dmctl_words {' '.join(word for word, _ in pairs)} ;;\n"
         for name, pairs in groups().items()
     )
-    with_devices = "|".join(f"{command.name}:*" for command in commands() if "DEVICE" in command.usage)
+    with_devices = "|".join(f"{command.name}:*" for command in commands() if takes_devices(command))
     return f"""{HEAD}# shellcheck shell=bash
 
 # The words that begin with what is typed.
@@ -148,9 +157,11 @@ _dmctl() {{
         fi
     done
     case $command in
-        {"|".join(groups())})  # the word behind it is the command
+        {"|".join(groups())})  # the word behind it is the command, or a group in its turn
             for word in "${{COMP_WORDS[@]:1:place-1}}"; do
-                [[ $word == "$command" || $word == -* ]] || {{ command+=-$word && break; }}
+                [[ -$command == *-$word || $word == -* ]] && continue
+                command+=-$word
+                [[ $command == @({"|".join(groups())}) ]] || break
             done
             ;;
     esac
@@ -333,8 +344,10 @@ def _zsh_operands(command: Command) -> list[str]:
         name = operand.rstrip(".")
         actions = {
             "DEVICE": "_dmctl_devices",
+            "POOL": "_dmctl_devices",
             "TABLE_FILE": "_files",
             "FILE|-": "_files",
+            "FILE": "_files",
             "DATA": "_files",
             "HASH": "_files",
             "SIGNATURE": "_files",

@@ -6,7 +6,7 @@ longer than all else together. fish takes also words that have what is typed any
 told only where they begin with it.
 """
 
-from dmctl.cli.completion_words import HEAD, commands, groups, options_both, top_natives, values
+from dmctl.cli.completion_words import HEAD, commands, groups, options_both, takes_devices, top_natives, values
 from dmctl.cli.spec import COMMANDS, STATS_COMMANDS, Command, Option
 from dmctl.targets import TARGETS
 
@@ -67,12 +67,13 @@ function __dmctl_complete
             end
         end
     end
-    if contains -- "$command" @GROUPS@ # the word behind it is the command
+    if contains -- "$command" @GROUPS@ # the word behind it is the command, or a group in its turn
         for word in $words[2..]
             if not string match -q -- '-*' $word
-                and test $word != $command
+                and not string match -q -- "*-$word" -$command
                 set command $command-$word
-                break
+                contains -- $command @GROUPS@
+                or break
             end
         end
     end
@@ -182,7 +183,7 @@ def _operands() -> list[str]:
     lines.append("        case 'build:*'\n            __fish_complete_path $typed\n")
     takers: dict[str, list[str]] = {}
     for command in commands():
-        found = "            __dmctl_devices\n" if "DEVICE" in command.usage else ""
+        found = "            __dmctl_devices\n" if takes_devices(command) else ""
         if any(word in command.usage for word in ("FILE", "DIR", "DATA", "HASH", "SIGNATURE")):
             found += "            __fish_complete_path $typed\n"
         takers.setdefault(found, []).append(f"'{command.name}:*'")

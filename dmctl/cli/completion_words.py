@@ -63,8 +63,19 @@ def natives_by_name() -> dict[str, Native]:
 
 
 def groups() -> dict[str, list[tuple[str, str]]]:
-    """The words that have commands behind them, and these with what they do."""
-    return {group: [(name, summary) for name, (_, summary) in commands.items()] for group, commands in GROUPS.items()}
+    """The words that have commands behind them, and these with what they do; "thin-pool" for one in a group."""
+    found: dict[str, list[tuple[str, str]]] = {}
+    for group, commands in GROUPS.items():
+        for name, (_, summary) in commands.items():
+            word, _, action = name.partition(" ")
+            if not action:
+                found.setdefault(group, []).append((word, summary))
+                continue
+            if all(word != known for known, _ in found.setdefault(group, [])):
+                actions = ", ".join(other.partition(" ")[2] for other in commands if other.startswith(f"{word} "))
+                found[group].append((word, f"Behind it: {actions}."))
+            found.setdefault(f"{group}-{word}", []).append((action, summary))
+    return found
 
 
 def top_natives() -> list[tuple[str, str]]:
@@ -90,6 +101,11 @@ def options_both(command: Command) -> tuple[list[Option], list[Option]]:
     headings = [_HEADINGS] * any(option.long == "noheadings" for option in options)
     own = [_AVAILABLE] * (command.name == "targets")
     return [*options, _HELP], [*own, *[_JSON] * command.json, *headings, _DEBUG]
+
+
+def takes_devices(command: Command) -> bool:
+    """Whether an operand is the name of a device; a pool's name is one."""
+    return any(word in command.usage for word in ("DEVICE", "POOL"))
 
 
 def operands(command: Command) -> list[str]:

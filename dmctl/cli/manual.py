@@ -48,8 +48,9 @@ def _page(name: str, commands: list[Native]) -> str:
     parts[-1] = parts[-1].removesuffix(".Pp\n")
     parts.append(".Sh DESCRIPTION\n")
     for command in commands:
-        parts += [f".Ss {command.name}\n", _paragraphs(command).removesuffix(".Pp\n"), ".Bl -tag -width Ds\n"]
-        parts += [*map(_option, command.options), ".El\n"]
+        parts += [f".Ss {command.name}\n", _paragraphs(command).removesuffix(".Pp\n")]
+        if command.options:
+            parts += [".Bl -tag -width Ds\n", *map(_option, command.options), ".El\n"]
     if "build" in native.PAGES[name]:
         parts += [".Sh TARGETS\n", *map(_target, TARGETS), native.SURROUNDINGS, native.BUILD_EXAMPLES]
     elif name == "dmctl-verity":

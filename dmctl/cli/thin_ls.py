@@ -8,31 +8,97 @@ import typer
 from dmctl.cli import signals, stream
 from dmctl.cli import thin_options as options
 from dmctl.errors import DmctlError, ExitStatus, UsageError
-from dmctl.thin import listing
-from dmctl.thin.live import consistent
+from dmctl.thin import kernel, listing, live, volumes
+from dmctl.thin.catalogue import Catalogue
+from dmctl.units import SECTOR_BYTES, format_size
 
 
 def ls(
     source: options.Source,
     *,
+    data: Annotated[
+        str | None,
+        typer.Option("--data", metavar="DEVICE", help="The data of a pool that is down: its volumes are in it."),
+    ] = None,
+    exclusive: Annotated[bool, typer.Option("--exclusive", help="Tell what each volume has to itself, too.")] = False,
     fields: Annotated[
-        str | None, typer.Option("-o", "--format", metavar="FIELD,...", help="What to print; help lists the fields.")
+        str | None,
+        typer.Option("-o", "--format", metavar="FIELD,...", help="As thin_ls; help lists the fields."),
     ] = None,
     no_headers: Annotated[bool, typer.Option("--no-headers", help="Print no line above the columns.")] = False,
     metadata_snap: options.Snapshot = False,
     as_json: options.AsJson = False,
 ) -> None:
-    """List the thins of a pool, as thin_ls does; of a live pool, without disturbing it.
+    """List the volumes of a pool, or the thins of one that has no catalogue; of a live pool, without disturbing it.
 
-    The fields are those of thin_ls. EXCLUSIVE and SHARED, in all their units, need all mappings to be read: of a live
-    pool, by a metadata snapshot that is made, read, and released.
+    With --format, and of pools without a catalogue, it prints what thin_ls does. What a volume has to itself (EXCLUSIVE
+    and SHARED, in all their units) needs all mappings to be read: of a live pool, by a metadata snapshot that is made,
+    read, and released.
     """
     if fields == "help":
         stream.write("".join(f"{name}\n" for name in listing.FIELDS))
         return
-    chosen = _chosen(fields)
+    with signals.Raised():
+        if data is not None:
+            _list(*volumes.of_devices(live.offline(source), data, exclusive=exclusive), exclusive, no_headers, as_json)
+        elif fields is None and not metadata_snap and (pool := _managed(source)) is not None:
+            _list(*volumes.of_pool(pool, exclusive=exclusive), exclusive, no_headers, as_json)
+        else:
+            _thins(source, _chosen(fields, exclusive), metadata_snap, no_headers, as_json)
+
+
+def _managed(source: str) -> str | None:
+    """The name of a live pool with a catalogue."""
+    pool, _ = live.find(source)
+    if pool is not None and kernel.pool_uuid_of(kernel.state(pool).uuid) is not None:
+        return pool
+    return None
+
+
+# ---- volumes ----
+
+
+def _list(catalogue: Catalogue, entries: list[volumes.Entry], exclusive: bool, no_headers: bool, as_json: bool) -> None:
+    names = {volume.uuid: volume.name for volume in catalogue.volumes.values()}
+    if as_json:
+        listed = [_facts(entry, exclusive) for entry in entries]
+        stream.write(options.as_json("thin ls", {"pool_uuid": str(catalogue.pool_uuid), "volumes": listed}))
+        return
+    from dmctl.cli.grid import Column, write_rows
+
+    columns = [Column("NAME"), Column("ID", right=True), Column("SIZE", right=True), Column("MAPPED", right=True)]
+    columns += [Column("EXCLUSIVE", right=True)] * exclusive
+    columns += [Column("ORIGIN"), Column("BLOB", cut=True, widest=40)]
+    rows = []
+    for entry in entries:
+        volume, space = entry.volume, entry.space
+        row = [volume.name if volume else "-", str(entry.thin_id)]
+        row.append(format_size(volume.size_sectors * SECTOR_BYTES) if volume else "-")
+        for what in ("MAPPED", "EXCLUSIVE")[: 1 + exclusive]:
+            row.append(format_size(space.blocks(what) * space.data_block_sectors * SECTOR_BYTES) if space else "lost")
+        origin = names.get(volume.origin, "(removed)") if volume and volume.origin else "-"
+        blob = "(being removed)" if volume and volume.removing else options.blob_text(volume.blob) if volume else ""
+        rows.append([*row, origin, blob])
+    write_rows(columns, rows, headings=not no_headers)
+
+
+def _facts(entry: volumes.Entry, exclusive: bool) -> dict[str, object]:
+    volume, space = entry.volume, entry.space
+    facts: dict[str, object] = {"name": None, "uuid": None, "thin_id": entry.thin_id}
+    if volume:
+        facts = options.volume_facts(volume)
+    facts["mapped_bytes"] = None if space is None else space.value("MAPPED_BYTES")
+    if exclusive:
+        facts["exclusive_bytes"] = None if space is None else space.value("EXCLUSIVE_BYTES")
+    return facts
+
+
+# ---- thins ----
+
+
+def _thins(source: str, chosen: tuple[str, ...], metadata_snap: bool, no_headers: bool, as_json: bool) -> None:
     walk = listing.needs_walk(chosen)
-    with signals.Raised(), consistent(source, deep=walk, snapshot=metadata_snap) as metadata:
+    with live.consistent(source, deep=walk, snapshot=metadata_snap) as metadata:
         found = list(listing.spaces(metadata, exclusive=walk))
         damages = metadata.damages + metadata.reader.damages()
     rows = [[space.value(name) for name in chosen] for space in found]
@@ -50,9 +116,10 @@ def ls(
         raise typer.Exit(ExitStatus.VERIFICATION)
 
 
-def _chosen(fields: str | None) -> tuple[str, ...]:
+def _chosen(fields: str | None, exclusive: bool) -> tuple[str, ...]:
     if fields is None:
-        return listing.USUAL_FIELDS
+        usual = listing.USUAL_FIELDS
+        return (*usual[:2], "EXCLUSIVE", *usual[2:]) if exclusive else usual
     chosen = tuple(fields.split(","))
     for name in chosen:
         if name not in listing.FIELDS:

@@ -22,7 +22,10 @@ Name = Annotated[str, typer.Argument(metavar="NAME", help="The pool's name.")]
 MetadataDevice = Annotated[str, typer.Option("--metadata", metavar="DEVICE", help="Block device for the metadata.")]
 DataDevice = Annotated[str, typer.Option("--data", metavar="DEVICE", help="Block device for the data.")]
 MaxVolumes = Annotated[
-    int, typer.Option("--max-volumes", metavar="COUNT", min=1, max=2**24 - 2, help="How many volumes fit.")
+    int | None,
+    typer.Option(
+        "--max-volumes", metavar="COUNT", min=1, max=2**24 - 2, help="How many volumes fit, if not 10000 at the most."
+    ),
 ]
 
 
@@ -35,7 +38,7 @@ def create(
         str | None,
         typer.Option("--block-size", metavar="SIZE", help="Of the pool, if not the least that the metadata allow."),
     ] = None,
-    max_volumes: MaxVolumes = making.DEFAULT_VOLUMES,
+    max_volumes: MaxVolumes = None,
     low_water: Annotated[
         str, typer.Option("--low-water", metavar="SIZE", help="With so much data free or less, an event tells.")
     ] = "0",
@@ -163,13 +166,13 @@ def resize(name: Name) -> None:
         stream.write(f"{format_size(before * SECTOR_BYTES)} -> {format_size(after * SECTOR_BYTES)}\n")
 
 
-def init(name: Name, *, max_volumes: MaxVolumes = making.DEFAULT_VOLUMES) -> None:
+def init(name: Name, *, max_volumes: MaxVolumes = None) -> None:
     """Make the catalogue in an empty pool that another tool has made."""
     with signals.Raised():
         making.adopt(name, volumes=max_volumes, only_empty=True)
 
 
-def adopt(name: Name, *, max_volumes: MaxVolumes = making.DEFAULT_VOLUMES, as_json: options.AsJson = False) -> None:
+def adopt(name: Name, *, max_volumes: MaxVolumes = None, as_json: options.AsJson = False) -> None:
     """Make the catalogue in a pool that another tool has made, with the volumes that are there.
 
     They are called by their devices' names, without the pool's; those that are not active are called thin-ID, and are

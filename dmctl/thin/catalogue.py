@@ -42,7 +42,8 @@ _HEADER = struct.Struct("<8sII32s16sQQQIIIIQ")
 _ROW = struct.Struct("<16s16sQQIIHH")
 _OPERATION = struct.Struct("<B3xII4x")
 _DIGEST = slice(16, 48)
-LARGEST_ROW_BYTES = _ROW.size + MAX_NAME_BYTES + MAX_BLOB_BYTES
+VOLUME_BYTES = _ROW.size + MAX_NAME_BYTES + MAX_BLOB_BYTES + _OPERATION.size
+"""The most that a volume takes in a slot, with an operation."""
 
 
 class CatalogueError(DmctlError):
@@ -184,7 +185,7 @@ def _volume(payload: bytes | bytearray, at: int) -> tuple[Volume, int]:
 
 def slot_bytes(volumes: int, block_bytes: int) -> int:
     """The size of a slot for so many volumes with the largest rows and an operation each, in whole blocks."""
-    needed = _HEADER.size + volumes * (LARGEST_ROW_BYTES + _OPERATION.size)
+    needed = _HEADER.size + volumes * VOLUME_BYTES
     return -(-needed // block_bytes) * block_bytes
 
 

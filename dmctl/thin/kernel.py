@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from dmctl import names
 from dmctl.device import Device, Options
 from dmctl.errors import DeviceError, DmctlError, ExitStatus, NotFoundError
+from dmctl.libdm import task as dm
 from dmctl.table import Line
 from dmctl.targets.thin import ThinArguments
 from dmctl.targets.thin_pool import OUT_OF_DATA_SPACE, READ_WRITE, ThinPoolArguments, ThinPoolStatus
@@ -191,6 +192,14 @@ def remove_catalogue_device(pool: str) -> None:
     except (NotFoundError, DeviceError) as error:
         if error.errno != errno.ENXIO:
             raise
+
+
+def path_of(device: Device) -> str:
+    """Below /dev/mapper, where letters such as blanks are written in another way."""
+    with device.task(dm.INFO) as task:
+        device.options.apply(task)
+        task.run()
+        return f"/dev/mapper/{task.other_form(uuid=False, mangled=True)}"
 
 
 def node_of(device: Device) -> str:

@@ -21,6 +21,7 @@ from dmctl.thin import kernel, recovery, slots
 from dmctl.thin.catalogue import (
     CATALOGUE_ID,
     FIRST_ID,
+    VOLUME_BYTES,
     Catalogue,
     CatalogueError,
     Settings,
@@ -35,7 +36,12 @@ from dmctl.thin.sizes import MAX_USEFUL_SECTORS, metadata_sectors
 from dmctl.thin.superblock import BLOCK_BYTES
 from dmctl.units import SECTOR_BYTES, format_size, parse_devno
 
-DEFAULT_VOLUMES = 10000
+MOST_VOLUMES = 10000
+_FEWEST_VOLUMES = 16
+# Of a small pool: a quarter of the metadata for the volumes as such, a block of 8 sectors each; 1/32 of the data for a
+# slot of the catalogue.
+_METADATA_SHARE = 4 * 8
+_CATALOGUE_SHARE = 32
 _BLKGETSIZE64 = 0x80081272
 LEAST_BLOCK_SECTORS = 128
 MOST_BLOCK_SECTORS = 1 << 21
@@ -121,11 +127,12 @@ def plan(
     *,
     block_sectors: int | None = None,
     settings: Settings = _NO_SETTINGS,
-    volumes: int = DEFAULT_VOLUMES,
+    volumes: int | None = None,
 ) -> Plan:
     """Check all that can be checked before anything is written.
 
-    block_sectors: else the smallest block for which the metadata device is large enough.
+    block_sectors: else the smallest block for which the metadata device is large enough. volumes: how many can be
+    made; else MOST_VOLUMES, or what a small pool has room for.
     Raises UsageError, DmctlError.
     """
     if not name or "/" in name:
@@ -134,6 +141,9 @@ def plan(
     metadata, data = Disk.at(metadata_path, "--metadata"), Disk.at(data_path, "--data")
     if metadata.devno == data.devno:
         raise UsageError("--metadata and --data are the same device.")
+    if volumes is None:
+        fitting = (data.size_sectors * SECTOR_BYTES // _CATALOGUE_SHARE - slot_bytes(0, 1)) // VOLUME_BYTES
+        volumes = max(min(MOST_VOLUMES, metadata.size_sectors // _METADATA_SHARE, fitting), _FEWEST_VOLUMES)
     chosen = block_sectors or _fitting_block(metadata, data, volumes)
     if chosen % LEAST_BLOCK_SECTORS or not LEAST_BLOCK_SECTORS <= chosen <= MOST_BLOCK_SECTORS:
         raise UsageError(f"--block-size: {format_size(chosen * SECTOR_BYTES)} is no multiple of 64 KiB up to 1 GiB.")
@@ -311,7 +321,7 @@ class Adopted:
     orphans: tuple[Thin, ...] = ()
 
 
-def adopt(name: str, *, volumes: int = DEFAULT_VOLUMES, only_empty: bool = False) -> Adopted:
+def adopt(name: str, *, volumes: int | None = None, only_empty: bool = False) -> Adopted:
     """Make a catalogue in an active pool that has none; its thins become volumes thin-ID.
 
     Their sizes are those of their devices, if they have any, else up to the last block that is mapped.
@@ -335,7 +345,10 @@ def adopt(name: str, *, volumes: int = DEFAULT_VOLUMES, only_empty: bool = False
         if only_empty and (thins or state.transaction_id):
             raise UsageError(f"The pool {name} is in use already: dmctl thin pool adopt takes what is in it.")
         found = {one.uuid: one for one in _adopted(state, thins)}
-        size_bytes = slot_bytes(max(volumes, len(found)), state.arguments.block_sectors * SECTOR_BYTES)
+        if volumes is None:
+            fitting = state.size_sectors * SECTOR_BYTES // _CATALOGUE_SHARE // VOLUME_BYTES
+            volumes = max(min(MOST_VOLUMES, fitting), _FEWEST_VOLUMES)
+        size_bytes = slot_bytes(max(volumes, 2 * len(found)), state.arguments.block_sectors * SECTOR_BYTES)
         if not state.uuid:
             Device(name).set_uuid(kernel.pool_uuid_text(uuid))
         highest = max((thin.thin_id for thin in thins), default=FIRST_ID - 1)

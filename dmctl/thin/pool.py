@@ -141,7 +141,7 @@ class Pool:
             times = self._send(wanted, active, flags)
             self._set_transaction_id(before.sequence)
         except BaseException:
-            self._undo(before)
+            self._undo(before, wanted)
             raise
         self._verify(wanted.sequence)
         self.catalogue = wanted
@@ -191,12 +191,16 @@ class Pool:
             message = f"The change has not reached the disk: the pool {self.name} has failed or is read-only."
             raise CommitError(f"{message} dmctl thin doctor {self.name} tells what to do.")
 
-    def _undo(self, before: Catalogue) -> None:
+    def _undo(self, before: Catalogue, wanted: Catalogue) -> None:
         """After a failure in the midst of a commit: as after a crash at the same place."""
         try:
             self.refresh()
             self.catalogue = before
             self._put_right()
+        except recovery.MismatchError:
+            # Another tool has moved the transaction id in between. What was made is ours still, and nobody's volume.
+            for thin_id in recovery.made_by(wanted, before.sequence, self.thins):
+                kernel.message(self.name, f"delete {thin_id}")
         except DmctlError as error:
             self.notes.append(f"It could not be undone now, the next command will try again: {error}")
 
@@ -287,7 +291,8 @@ class Pool:
         volume = self.volume(name)
         if kernel.active(self.uuid, volume) is None:
             kernel.activate(self.state, self.uuid, volume, read_only=read_only)
-        return f"/dev/mapper/{kernel.device_name(self.name, name)}"
+        device = kernel.active(self.uuid, volume) or Device(kernel.device_name(self.name, name))
+        return kernel.path_of(device)
 
     def deactivate(self, name: str, *, deferred: bool = False) -> None:
         """Raises DeviceError: EBUSY where it is in use. One that is not active is left as it is."""

@@ -54,9 +54,13 @@ def decide(transaction_id: int, slots: Sequence[Catalogue | None], thins: Mappin
     deletes = [one.thin_id for one in pending.operations if one.kind == DELETE]
     if any(thin_id not in thins for thin_id in deletes):
         return Decision(committed, pending, True, tuple(thin_id for thin_id in deletes if thin_id in thins))
+    return Decision(committed, pending, False, made_by(pending, transaction_id, thins))
+
+
+def made_by(pending: Catalogue, transaction_id: int, thins: Mapping[int, Thin]) -> tuple[int, ...]:
+    """The thins that there are of a change which was begun at this transaction id."""
     made = [one.thin_id for one in pending.operations if one.kind in (CREATE, SNAPSHOT)]
-    ours = [one for one in made if one in thins and thins[one].transaction_id == transaction_id]
-    return Decision(committed, pending, False, tuple(ours))
+    return tuple(one for one in made if one in thins and thins[one].transaction_id == transaction_id)
 
 
 @dataclass(frozen=True, slots=True)
