@@ -27,12 +27,13 @@ SOURCES = pyproject.toml README.md LICENSE $(shell find man completions -type f)
 # The guests cannot write: without compiled files of the host, each would rewrite the assertions of all tests anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help try check guest-kernel bench man completions packages clean
+.PHONY: help try check crash guest-kernel bench man completions packages clean
 .DELETE_ON_ERROR:
 
 help:
 	@echo 'make try          show dmctl at work on a real kernel, in a user-mode Linux guest'
 	@echo 'make check        run all tests, those that need a kernel in the guest'
+	@echo 'make crash        replay power failures of thin pools, in a guest, for a quarter of an hour'
 	@echo 'make bench        measure start-up, commands about 1000 devices, hash trees, parity'
 	@echo 'make man          write man/ anew'
 	@echo 'make completions  write completions/ anew'
@@ -46,6 +47,10 @@ try: $(STAMP)
 # On another distribution there may be no apt to fetch that kernel with: its tests are then skipped.
 check: $(STAMP) $(if $(strip $(PACKAGES)),$(GUEST_KERNEL))
 	$(VENV)/bin/pytest $(PYTEST_ARGS)
+
+# Longer than the replay of `make check`: at least 10,000 states.
+crash: $(STAMP)
+	@PYTHONPATH=tests $(VENV)/bin/python -m guests --timeout 3600 -- $(VENV)/bin/python -m crash
 
 guest-kernel: $(GUEST_KERNEL)
 

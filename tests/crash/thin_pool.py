@@ -156,25 +156,55 @@ def _there(batch: Batch, name: str) -> bool:
 # ---- the states ----
 
 
-def states(recorded: Recorded, folder: Path, *, seed: int, subsets: int = 1, torn: int = 1) -> Iterator[
-    tuple[State, str, str]
-]:  # fmt: skip
+def states(
+    recorded: Recorded, folder: Path, *, seed: int, subsets: int = 1, torn: int = 1
+) -> Iterator[tuple[State, str, str]]:
     """Each state after the pool was there, with the files that have its metadata and its data."""
-    paths = [folder / "metadata", folder / "data"]
-    files = []
-    for path, size in zip(paths, (METADATA_BYTES, DATA_BYTES), strict=True):
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC)
-        os.truncate(descriptor, size)
-        files.append(descriptor)
+    sizes = {"metadata": METADATA_BYTES, "data": DATA_BYTES}
+    for name, size in sizes.items():
+        with (folder / name).open("wb") as file:
+            file.truncate(size)
+    for state in _from(recorded.log, folder, seed, subsets, torn):
+        if state.marks:
+            yield state, str(folder / "metadata"), str(folder / "data")
+
+
+def _from(log: Path, folder: Path, seed: int, subsets: int, torn: int) -> Iterator[State]:
+    """The states that a log leads to from what is in the files metadata and data."""
+    files = [os.open(folder / name, os.O_RDWR) for name in ("metadata", "data")]
     regions = [Region(0, METADATA_BYTES, files[0]), Region(METADATA_BYTES, DATA_BYTES, files[1])]
     try:
-        log = list(entries(recorded.log))
-        for state in crash_states(log, Image(regions), random.Random(seed), subsets=subsets, torn=torn):
-            if state.marks:
-                yield state, str(paths[0]), str(paths[1])
+        yield from crash_states(list(entries(log)), Image(regions), random.Random(seed), subsets=subsets, torn=torn)
     finally:
         for descriptor in files:
             os.close(descriptor)
+
+
+def pending(metadata_path: str, data_path: str) -> bool:
+    """Whether recovery has something to do in this state."""
+    transaction_id, found = slots.offline(metadata_path, data_path)
+    return any(slot and slot.sequence == transaction_id + 1 for slot in found)
+
+
+def during_recovery(
+    recorded: Recorded, state: State, folder: Path, prefix: str, make_disk: Callable[[int], Disk], *, seed: int
+) -> tuple[int, list]:
+    """A power failure while dmctl puts right what one has left in the folder's files: states, and which were wrong."""
+    backing, log = make_disk(METADATA_BYTES + DATA_BYTES), make_disk(32 * MIB)
+    with open(backing.path, "r+b") as device:
+        for name in ("metadata", "data"):
+            device.write((folder / name).read_bytes())
+        device.flush()
+        os.fsync(device.fileno())
+    with logged(prefix, backing, log) as (metadata, data):
+        making.open_pool(prefix + "tank", metadata, data)
+        making.close_pool(prefix + "tank", deactivate=True)
+    count, wrong = 0, []
+    for inner in _from(Path(log.path), folder, seed, 1, 1):
+        count += 1
+        if why := violation(recorded, state, str(folder / "metadata"), str(folder / "data")):
+            wrong.append((state, inner, why))
+    return count, wrong
 
 
 def violation(recorded: Recorded, state: State, metadata_path: str, data_path: str) -> str | None:

@@ -53,7 +53,7 @@ def test_states_through_the_kernel(recorded, prefix, tmp_path):
         disks = []
         for path in (metadata, data):
             shutil.copyfile(path, f"{path}-copy")
-            disks.append(attach(f"{path}-copy"))
+            disks.append(attach(Path(f"{path}-copy")))
         name = f"{prefix}tank"
         try:
             for _ in range(2):
@@ -68,6 +68,27 @@ def test_states_through_the_kernel(recorded, prefix, tmp_path):
             for one in disks:
                 detach(one)
     assert told  # some of them had something to be put right
+
+
+def test_a_crash_in_the_recovery(recorded, prefix, disk, tmp_path):
+    """Of states in which there is something to be put right: what that writes is cut off everywhere, too."""
+    interrupted = [
+        number
+        for number, (_, metadata, data) in enumerate(crash.states(recorded, tmp_path, seed=SEED))
+        if crash.pending(metadata, data)
+    ]
+    chosen = set(random.Random(SEED).sample(interrupted, 4))
+    total = 0
+    for number, (state, _, _) in enumerate(crash.states(recorded, tmp_path, seed=SEED)):
+        if number in chosen:
+            inner = tmp_path / f"inner{number}"
+            inner.mkdir()
+            for name in ("metadata", "data"):
+                shutil.copyfile(tmp_path / name, inner / name)
+            count, wrong = crash.during_recovery(recorded, state, inner, prefix, disk, seed=SEED)
+            assert not wrong, wrong[:3]
+            total += count
+    assert total > 40
 
 
 @pytest.mark.parametrize("way", [crash.written_after_the_messages, crash.written_after_the_commit_mark])
