@@ -50,7 +50,7 @@ check: $(STAMP) $(if $(strip $(PACKAGES)),$(GUEST_KERNEL))
 
 # Longer than the replay of `make check`: at least 10,000 states.
 crash: $(STAMP)
-	@PYTHONPATH=tests $(VENV)/bin/python -m guests --timeout 3600 -- $(VENV)/bin/python -m crash
+	@PYTHONPATH=tests $(VENV)/bin/python -m guests --timeout 3600 -- $(VENV)/bin/python -P -m crash
 
 guest-kernel: $(GUEST_KERNEL)
 

@@ -136,8 +136,8 @@ class Pool:
         active = self.active_ids()
         wanted = batch.result(active)
         self._refuse_active(wanted, active)
-        self.slots.write(wanted)
         try:
+            self.slots.write(wanted)
             times = self._send(wanted, active, flags)
             self._set_transaction_id(before.sequence)
         except BaseException:

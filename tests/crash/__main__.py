@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The long crash replay, in a guest: PYTHONPATH=tests python -m guests -- python -m crash. `make crash` does it."""
+"""The long crash replay, in a guest: PYTHONPATH=tests python -m guests -- python -P -m crash. `make crash` does it."""
 
 import argparse
 import sys

@@ -226,10 +226,17 @@ def violation(recorded: Recorded, state: State, metadata_path: str, data_path: s
     return judged(recorded, state, result, max(one.next_id for one in found if one), thins)
 
 
-def judged(recorded: Recorded, state: State, result: Catalogue, next_id: int, thins: dict) -> str | None:
-    """Whether it is what was acknowledged last, or what was on its way then."""
+def judged(
+    recorded: Recorded, state: State, result: Catalogue, next_id: int, thins: dict, *, opened_again: bool = False
+) -> str | None:
+    """Whether it is what was acknowledged last, or what was on its way then.
+
+    opened_again: a removal that was begun is done to the end.
+    """
     last = int(state.marks[-1])
     allowed = recorded.expected[last : last + 2]
+    if opened_again:
+        allowed = [{uuid: one for uuid, one in volumes.items() if not one.removing} for volumes in allowed]
     if dict(result.volumes) not in allowed:
         return "an acknowledged change is lost, or one is half done"
     highest = max((thin_id for thin_id in thins if thin_id != CATALOGUE_ID), default=0)

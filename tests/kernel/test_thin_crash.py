@@ -3,6 +3,7 @@
 
 import random
 import shutil
+from pathlib import Path
 
 import pytest
 
@@ -60,7 +61,8 @@ def test_states_through_the_kernel(recorded, prefix, tmp_path):
                 told.update(making.open_pool(name, str(disks[0].path), str(disks[1].path)))
                 with Pool.opened(name) as pool:
                     assert not pool.notes
-                    assert crash.judged(recorded, state, pool.catalogue, pool.catalogue.next_id, pool.thins) is None
+                    now = pool.catalogue
+                    assert not crash.judged(recorded, state, now, now.next_id, pool.thins, opened_again=True)
                 making.close_pool(name, deactivate=True)
             run("thin_check", disks[0].path)
         finally:
