@@ -871,7 +871,7 @@ function __dmctl_operands -a command previous program typed
                     --metadata 'Block device for the metadata' \
                     --data 'Block device for the data' \
                     --block-size 'Of the pool, if not the least that the metadata allow' \
-                    --max-volumes 'How many volumes fit' \
+                    --max-volumes 'How many volumes fit, if not 10000 at the most' \
                     --low-water 'With so much data free or less, an event tells' \
                     --error-if-no-space 'Writes fail at once where no space is left' \
                     --no-zeroing 'What was on the device before can be read in new blocks' \
@@ -888,6 +888,7 @@ function __dmctl_operands -a command previous program typed
                 or printf '%s\t%s\n' \
                     --metadata 'Block device for the metadata' \
                     --data 'Block device for the data' \
+                    --json 'Print JSON' \
                     --debug 'print the log and the trace of a failure'
             case thin-pool-close
                 printf '%s\t%s\n' \
@@ -895,6 +896,7 @@ function __dmctl_operands -a command previous program typed
                 contains -- $program dmsetup dmstats
                 or printf '%s\t%s\n' \
                     --deactivate 'Deactivate its volumes before' \
+                    --json 'Print JSON' \
                     --debug 'print the log and the trace of a failure'
             case thin-pool-status
                 printf '%s\t%s\n' \
@@ -908,20 +910,22 @@ function __dmctl_operands -a command previous program typed
                     --help 'explain the command'
                 contains -- $program dmsetup dmstats
                 or printf '%s\t%s\n' \
+                    --json 'Print JSON' \
                     --debug 'print the log and the trace of a failure'
             case thin-pool-init
                 printf '%s\t%s\n' \
                     --help 'explain the command'
                 contains -- $program dmsetup dmstats
                 or printf '%s\t%s\n' \
-                    --max-volumes 'How many volumes fit' \
+                    --max-volumes 'How many volumes fit, if not 10000 at the most' \
+                    --json 'Print JSON' \
                     --debug 'print the log and the trace of a failure'
             case thin-pool-adopt
                 printf '%s\t%s\n' \
                     --help 'explain the command'
                 contains -- $program dmsetup dmstats
                 or printf '%s\t%s\n' \
-                    --max-volumes 'How many volumes fit' \
+                    --max-volumes 'How many volumes fit, if not 10000 at the most' \
                     --json 'Print JSON' \
                     --debug 'print the log and the trace of a failure'
             case thin-pool-reconcile
@@ -933,6 +937,12 @@ function __dmctl_operands -a command previous program typed
                     --json 'Print JSON' \
                     --debug 'print the log and the trace of a failure'
             case thin-pool-recover
+                printf '%s\t%s\n' \
+                    --help 'explain the command'
+                contains -- $program dmsetup dmstats
+                or printf '%s\t%s\n' \
+                    --debug 'print the log and the trace of a failure'
+            case thin-recover
                 printf '%s\t%s\n' \
                     --help 'explain the command'
                 contains -- $program dmsetup dmstats
@@ -971,6 +981,7 @@ function __dmctl_operands -a command previous program typed
                 or printf '%s\t%s\n' \
                     --read-only 'Nothing can be written to it' \
                     --dry-run 'Print messages and tables, and change nothing' \
+                    --json 'Print JSON' \
                     --debug 'print the log and the trace of a failure'
             case thin-deactivate
                 printf '%s\t%s\n' \
@@ -978,6 +989,7 @@ function __dmctl_operands -a command previous program typed
                 contains -- $program dmsetup dmstats
                 or printf '%s\t%s\n' \
                     --deferred 'Where it is in use, as soon as it is not' \
+                    --json 'Print JSON' \
                     --debug 'print the log and the trace of a failure'
             case thin-remove
                 printf '%s\t%s\n' \
@@ -987,12 +999,14 @@ function __dmctl_operands -a command previous program typed
                     --no-discard 'Delete it in one go, which the whole pool waits for' \
                     --dry-run 'Print messages and tables, and change nothing' \
                     --yes 'Ask no question' \
+                    --json 'Print JSON' \
                     --debug 'print the log and the trace of a failure'
             case thin-rename
                 printf '%s\t%s\n' \
                     --help 'explain the command'
                 contains -- $program dmsetup dmstats
                 or printf '%s\t%s\n' \
+                    --json 'Print JSON' \
                     --debug 'print the log and the trace of a failure'
             case thin-resize
                 printf '%s\t%s\n' \
@@ -1001,6 +1015,7 @@ function __dmctl_operands -a command previous program typed
                 or printf '%s\t%s\n' \
                     --size 'The new size' \
                     --yes 'Ask no question' \
+                    --json 'Print JSON' \
                     --debug 'print the log and the trace of a failure'
             case thin-batch
                 printf '%s\t%s\n' \
@@ -1025,6 +1040,7 @@ function __dmctl_operands -a command previous program typed
                 or printf '%s\t%s\n' \
                     --blob 'Bind this to it, 256 bytes at the most' \
                     --blob-file 'Likewise, what is in this file; - is standard input' \
+                    --json 'Print JSON' \
                     --debug 'print the log and the trace of a failure'
             case thin-find
                 printf '%s\t%s\n' \
@@ -1159,6 +1175,7 @@ function __dmctl_operands -a command previous program typed
         case 'thin:*'
             printf '%s\t%s\n' \
                 pool 'Behind it: create, open, close, status, resize, init, adopt, reconcile, recover.' \
+                recover 'Resume devices that were left suspended, and more.' \
                 create 'Make an empty volume.' \
                 snapshot 'Make a snapshot of a volume, or of several at one moment.' \
                 activate 'Make the device of a volume.' \

@@ -4,6 +4,7 @@
 import functools
 import gc
 import importlib
+import itertools
 from collections.abc import Callable
 from typing import Any
 
@@ -113,9 +114,8 @@ def _joined(name: str, words: list[str]) -> list[str]:
     commands = _load(NATIVE[name][0]) if NATIVE[name][0].startswith("native:") else None
     if commands is None:
         return words
-    inner = [word for word in words[1:3] if not word.startswith("-")]
-    pair = " ".join(inner)
-    if pair in commands:
+    pair = " ".join(itertools.takewhile(lambda word: not word.startswith("-"), words[1:3]))
+    if pair in commands and " " in pair:
         return [name, pair, *words[3:]]
     wanted = next((word for word in words[1:] if not word.startswith("-")), "")
     if wanted and wanted not in commands:

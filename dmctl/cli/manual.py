@@ -56,7 +56,7 @@ def _page(name: str, commands: list[Native]) -> str:
     elif name == "dmctl-verity":
         parts += [native.VERITY_NOTES, native.VERITY_SURROUNDINGS, native.VERITY_EXAMPLES]
     elif name == "dmctl-thin":
-        parts += [native.SURROUNDINGS, native.THIN_EXAMPLES]
+        parts += [native.THIN_NOTES, native.SURROUNDINGS, native.THIN_EXAMPLES]
     else:
         parts += [native.SURROUNDINGS, native.SHOW_EXAMPLES]
     return "".join(f"{line}\n" for line in _fill("".join([*parts, native.TAIL])))

@@ -30,7 +30,7 @@ makes tables and devices from arguments with names and units:
 makes hash trees and opens devices that are verified by them:
 .Xr dmctl-verity 8 .
 .Cm thin
-reads the metadata of thin pools:
+makes thin volumes and snapshots, and reads the metadata of pools:
 .Xr dmctl-thin 8 .
 .Cm targets Fl -available
 lists also the targets that the kernel could load, and those that it lacks, with the optional arguments that each has in
@@ -291,7 +291,63 @@ A root hash signed with a key on a token, and with one that is elsewhere:
 .Dl dmctl verity sign --root-hash-file root.hash --attach root.value --cert cert.pem -o root.p7s
 """
 
+THIN_NOTES = r""".Sh THE CATALOGUE
+What volumes there are, what they are called and what is bound to each is kept in the pool itself, in a thin of the id
+16777215 which is written in two places in turn.
+The pool's transaction id tells which of them is the truth, and so commits a change in the kernel and in the catalogue
+at once.
+A change is there as a whole or not at all, whatever happens; what a crash has left is finished or undone by the next
+command that changes the pool, which tells so.
+Ids of thins are never used twice.
+A volume has a uuid of its own for ever, and a blob of up to 256 bytes.
+.Pp
+One process at a time changes a pool; others wait.
+Pools of LVM and Stratis are refused.
+When another tool has moved the transaction id, nothing is changed until
+.Cm thin pool reconcile
+has fitted the catalogue to the thins that there are.
+A thin belongs to a volume only if its id and the transaction id of its making are those of the volume, so that one that
+another tool has made is never taken for it.
+.Pp
+After each change the superblock is read again from the disk: the kernel answers with success for messages whose commit
+has failed.
+.Sh SNAPSHOTS
+An origin that is active is suspended while the kernel makes its snapshot, for some milliseconds.
+Signals are held back meanwhile, the process is locked in memory, and a second process resumes the origin should the
+first one be killed, or take longer than 30 seconds.
+Should both be killed, any command of
+.Cm thin
+that changes the pool, or
+.Cm thin recover ,
+resumes what is named in
+.Pa /run/dmctl/sections .
+An origin that holds swap space, has a new table loaded or is suspended already is refused.
+.Pp
+By default the file system on it is frozen and written out, and the snapshot is clean.
+With
+.Fl -nolockfs
+or
+.Fl -noflush
+the snapshot is what a power failure would have left.
+"""
+
 THIN_EXAMPLES = r""".Sh EXAMPLES
+A pool, a volume with something bound to it, and a snapshot of it:
+.Pp
+.Dl dmctl thin pool create tank --metadata /dev/sdb1 --data /dev/sdb2
+.Dl dmctl thin create tank root --size 20G --blob 'template fedora-41' --activate
+.Dl dmctl thin snapshot tank root root-1
+.Dl dmctl thin ls tank
+.Pp
+Two volumes at one moment, and many changes as one:
+.Pp
+.Dl dmctl thin snapshot tank --group data=data-1 --group log=log-1
+.Dl printf 'remove old\enrename new current\en' | dmctl thin batch tank -
+.Pp
+A command when a pool becomes full:
+.Pp
+.Dl dmctl thin monitor tank --data 90 --exec 'mail -s "$DMCTL_POOL is $DMCTL_DATA_PERCENT% full" root </dev/null'
+.Pp
 What each thin of a live pool has to itself, and what two of them do not share:
 .Pp
 .Dl dmctl thin ls pool --format DEV,MAPPED,EXCLUSIVE

@@ -41,6 +41,7 @@ THIN: dict[str, tuple[str, str]] = {
     "pool adopt": ("thin_pool:adopt", "Make the catalogue in a pool of another tool, with what is in it."),
     "pool reconcile": ("thin_pool:reconcile", "Fit the catalogue to a pool that another tool has changed."),
     "pool recover": ("thin_pool:recover", "Put right what was interrupted."),
+    "recover": ("thin_pool:recover", "Resume devices that were left suspended, and more."),
     "create": ("thin_volumes:create", "Make an empty volume."),
     "snapshot": ("thin_volumes:snapshot", "Make a snapshot of a volume, or of several at one moment."),
     "activate": ("thin_volumes:activate", "Make the device of a volume."),

@@ -8,7 +8,7 @@ import typer
 
 from dmctl.cli import stream
 from dmctl.cli import thin_options as options
-from dmctl.cli.thin_volumes import changing
+from dmctl.cli.thin_volumes import changing, tell_volume
 from dmctl.errors import ExitStatus, UsageError
 from dmctl.thin.batch import Batch
 from dmctl.thin.pool import look
@@ -26,13 +26,16 @@ def set_(
     *,
     blob: options.Blob = None,
     blob_file: options.BlobFile = None,
+    as_json: options.AsJson = False,
 ) -> None:
     """Bind a blob to a volume, in place of the one that it has. An empty one takes it away."""
     content = options.blob(blob, blob_file)
     if content is None:
         raise UsageError("A blob is needed, --blob or --blob-file.")
-    with changing(pool_name) as pool, pool.batch() as batch:
-        batch.set_blob(name, content)
+    with changing(pool_name) as pool:
+        with pool.batch() as batch:
+            batch.set_blob(name, content)
+        tell_volume("thin blob set", pool, name, as_json)
 
 
 def find(

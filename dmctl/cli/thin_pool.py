@@ -93,22 +93,28 @@ def create(
         stream.write(options.as_json("thin pool create", facts))
 
 
-def open_(name: Name, *, metadata: MetadataDevice, data: DataDevice) -> None:
+def open_(name: Name, *, metadata: MetadataDevice, data: DataDevice, as_json: options.AsJson = False) -> None:
     """Make an existing pool active.
 
     What a crash has interrupted is finished or undone, and told.
     """
     with signals.Raised():
-        options.tell(making.open_pool(name, metadata, data))
+        notes = making.open_pool(name, metadata, data)
+    options.tell(notes)
+    if as_json:
+        stream.write(options.as_json("thin pool open", {"name": name, "notes": notes}))
 
 
 def close(
     name: Name,
     *,
     deactivate: Annotated[bool, typer.Option("--deactivate", help="Deactivate its volumes before.")] = False,
+    as_json: options.AsJson = False,
 ) -> None:
     """Make a pool inactive; its data stay where they are."""
     making.close_pool(name, deactivate=deactivate)
+    if as_json:
+        stream.write(options.as_json("thin pool close", {"name": name}))
 
 
 def status(name: Name, *, as_json: options.AsJson = False) -> None:
@@ -157,19 +163,24 @@ def _status_rows(
         yield "Warning", warning
 
 
-def resize(name: Name) -> None:
+def resize(name: Name, *, as_json: options.AsJson = False) -> None:
     """Take all of a data or metadata device that has grown."""
     before, after = making.resize_pool(name)
-    if before == after:
+    if as_json:
+        facts: dict[str, object] = {"name": name, "size_sectors_before": before, "size_sectors": after}
+        stream.write(options.as_json("thin pool resize", facts))
+    elif before == after:
         stream.write("The data device has not grown.\n")
     else:
         stream.write(f"{format_size(before * SECTOR_BYTES)} -> {format_size(after * SECTOR_BYTES)}\n")
 
 
-def init(name: Name, *, max_volumes: MaxVolumes = None) -> None:
+def init(name: Name, *, max_volumes: MaxVolumes = None, as_json: options.AsJson = False) -> None:
     """Make the catalogue in an empty pool that another tool has made."""
     with signals.Raised():
-        making.adopt(name, volumes=max_volumes, only_empty=True)
+        made = making.adopt(name, volumes=max_volumes, only_empty=True)
+    if as_json:
+        _tell_adopted(name, made, "thin pool init", as_json)
 
 
 def adopt(name: Name, *, max_volumes: MaxVolumes = None, as_json: options.AsJson = False) -> None:

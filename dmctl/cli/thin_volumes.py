@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """dmctl thin create, snapshot, activate, deactivate, remove, rename, resize and batch."""
 
+import errno
 import shlex
 import sys
 from collections.abc import Callable, Iterator
@@ -64,6 +65,13 @@ def commit(
         }
         stream.write(options.as_json(command, facts))
     return True
+
+
+def tell_volume(command: str, pool: Pool, name: str, as_json: bool, **more: object) -> None:
+    """What a volume is now, where JSON is asked for."""
+    if as_json:
+        facts = {"pool": pool.name, "volume": options.volume_facts(pool.volume(name)), **more}
+        stream.write(options.as_json(command, facts))
 
 
 def create(
@@ -145,6 +153,7 @@ def activate(
     *,
     read_only: Annotated[bool, typer.Option("-r", "--read-only", help="Nothing can be written to it.")] = False,
     dry_run: options.DryRun = False,
+    as_json: options.AsJson = False,
 ) -> None:
     """Make the device of a volume, /dev/mapper/POOL-NAME, and print its path."""
     with changing(pool_name) as pool:
@@ -153,7 +162,11 @@ def activate(
             line = kernel.thin_line(pool.state, volume.thin_id, volume.size_sectors)
             stream.write(f"{kernel.device_name(pool.name, name)}: {line.format()}\n")
             return
-        stream.write(f"{pool.activate(name, read_only=read_only)}\n")
+        path = pool.activate(name, read_only=read_only)
+        if as_json:
+            tell_volume("thin activate", pool, name, True, path=path)
+        else:
+            stream.write(f"{path}\n")
 
 
 def deactivate(
@@ -161,10 +174,12 @@ def deactivate(
     name: options.VolumeName,
     *,
     deferred: Annotated[bool, typer.Option("--deferred", help="Where it is in use, as soon as it is not.")] = False,
+    as_json: options.AsJson = False,
 ) -> None:
     """Remove the device of a volume; the volume stays."""
     with changing(pool_name) as pool:
         pool.deactivate(name, deferred=deferred)
+        tell_volume("thin deactivate", pool, name, as_json)
 
 
 def remove(
@@ -176,6 +191,7 @@ def remove(
     ] = False,
     dry_run: options.DryRun = False,
     yes: options.Yes = False,
+    as_json: options.AsJson = False,
 ) -> None:
     """Remove a volume and what it holds, for good.
 
@@ -186,7 +202,7 @@ def remove(
         if dry_run:
             batch = Batch(pool.catalogue, pool.thins)
             batch.remove(name)
-            commit(pool, batch, "thin remove", [], dry_run=True, as_json=False, flags=None)
+            commit(pool, batch, "thin remove", [], dry_run=True, as_json=as_json, flags=None)
             return
         volume = pool.volume(name)
         if not yes:
@@ -194,16 +210,23 @@ def remove(
                 raise UsageError(f"What {name} holds would be lost; --yes removes it.")
             options.confirm(f"Remove {name} ({format_size(volume.size_sectors * SECTOR_BYTES)}) and what it holds?")
         removal.remove(pool, name, discard=not no_discard)
+        if as_json:
+            facts: dict[str, object] = {"pool": pool.name, "removed": options.volume_facts(volume)}
+            stream.write(options.as_json("thin remove", facts))
 
 
 def rename(
     pool_name: options.PoolName,
     name: options.VolumeName,
     new_name: Annotated[str, typer.Argument(metavar="NEW_NAME", help="What it is called from now on.")],
+    *,
+    as_json: options.AsJson = False,
 ) -> None:
     """Give a volume another name; its device, if it has one, too."""
-    with changing(pool_name) as pool, pool.batch() as batch:
-        batch.rename(name, new_name)
+    with changing(pool_name) as pool:
+        with pool.batch() as batch:
+            batch.rename(name, new_name)
+        tell_volume("thin rename", pool, new_name, as_json)
 
 
 def resize(
@@ -212,6 +235,7 @@ def resize(
     *,
     size: Annotated[str, typer.Option("--size", metavar="SIZE", help="The new size.")],
     yes: options.Yes = False,
+    as_json: options.AsJson = False,
 ) -> None:
     """Make a volume larger, or smaller; what was behind the new end is lost. A file system in it is left as it is."""
     sectors = options.sectors(size, "--size")
@@ -220,11 +244,12 @@ def resize(
         if sectors < volume.size_sectors:
             device = kernel.active(pool.uuid, volume)
             if device is not None and device.info().open_count:
-                raise DmctlError(f"{name} is in use, and cannot become smaller.", errno=16)
+                raise DmctlError(f"{name} is in use, and cannot become smaller.", errno=errno.EBUSY)
             if not yes:
                 raise UsageError(f"{name} would become smaller, and lose what is behind; --yes does it.")
         with pool.batch() as batch:
             batch.resize(name, sectors)
+        tell_volume("thin resize", pool, name, as_json)
 
 
 # ---- batches ----
