@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Mappings as text, a line a run.
  *
- * Thins that share a tree say the same again and again, so the text of a leaf is kept, by block number. A run may go on
- * in the next leaf: the first and the last one of a leaf are kept as numbers. */
+ * Thins that share a tree say the same again and again, so the text of a leaf that comes a second time is kept, by block
+ * number. A run may go on in the next leaf: the first and the last one of a leaf are kept as numbers. */
 #include "thin_node.h"
 
 #include <errno.h>
@@ -33,8 +33,11 @@ struct leaf {
 struct dmctl_thin_text {
 	int format;
 	struct run open;		/* not written yet: the next leaf may continue it */
+	struct leaf passing;		/* one that is not kept */
 	struct leaf *leaves;		/* by block, open addressing */
 	size_t leaf_count;
+	uint8_t *seen;			/* a bit a block of metadata */
+	uint64_t seen_blocks;
 	char *kept;
 	size_t kept_bytes;
 
@@ -63,6 +66,7 @@ struct dmctl_thin_text *dmctl_thin_text_open(int format)
 void dmctl_thin_text_close(struct dmctl_thin_text *text)
 {
 	free(text->leaves);
+	free(text->seen);
 	free(text->kept);
 	free(text);
 }
@@ -183,22 +187,42 @@ static void append_leaf(struct dmctl_thin_text *text, const struct leaf *leaf)
 	text->open = leaf->last;
 }
 
+/* Whether it was seen before. Without memory for that, it counts as new. */
+static bool seen(struct dmctl_thin_text *text, uint64_t block, uint64_t blocks)
+{
+	uint8_t bit = 1 << block % 8;
+	bool before;
+
+	if (!text->seen) {
+		text->seen = calloc(1, blocks / 8 + 1);
+		text->seen_blocks = blocks;
+	}
+	if (!text->seen || block >= text->seen_blocks)
+		return false;
+	before = text->seen[block / 8] & bit;
+	text->seen[block / 8] |= bit;
+	return before;
+}
+
 static void forget_all(struct dmctl_thin_text *text)
 {
 	memset(text->leaves, 0, CACHE_SLOTS * sizeof(*text->leaves));
 	text->leaf_count = text->kept_bytes = 0;
 }
 
-static const struct leaf *keep(struct dmctl_thin_text *text, const struct thin_node *node)
+/* For the next time too, or only until the next leaf. */
+static const struct leaf *make(struct dmctl_thin_text *text, const struct thin_node *node, bool keep)
 {
 	struct run run = { 0 }, next;
-	struct leaf *leaf;
+	struct leaf *leaf = &text->passing;
 	char *at;
 
 	if (text->leaf_count == CACHE_LEAVES || CACHE_BYTES - text->kept_bytes < MAX_LEAF_BYTES)
 		forget_all(text);
-	text->leaf_count++;
-	leaf = slot(text, node->block);
+	if (keep) {
+		text->leaf_count++;
+		leaf = slot(text, node->block);
+	}
 	*leaf = (struct leaf) { .block = node->block, .used = true, .text = text->kept_bytes };
 	at = text->kept + text->kept_bytes;
 	for (uint32_t i = 0; i < node->entries; i++) {
@@ -219,7 +243,8 @@ static const struct leaf *keep(struct dmctl_thin_text *text, const struct thin_n
 	}
 	*(leaf->several ? &leaf->last : &leaf->first) = run;
 	leaf->bytes = at - (text->kept + text->kept_bytes);
-	text->kept_bytes += leaf->bytes;
+	if (keep)
+		text->kept_bytes += leaf->bytes;
 	return leaf;
 }
 
@@ -255,7 +280,7 @@ static int text_leaf(struct thin_walk *walk, const struct thin_node *node)
 	struct dmctl_thin_text *text = walk->context;
 
 	if (node->entries && room(text, thin_key(node, 0)))
-		append_leaf(text, keep(text, node));
+		append_leaf(text, make(text, node, seen(text, node->block, walk->reader->blocks)));
 	return 0;
 }
 

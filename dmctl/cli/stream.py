@@ -24,7 +24,11 @@ def write(text: str) -> None:
 
 
 def write_bytes(data: bytes) -> None:
-    """Likewise, as it is."""
+    """Likewise, as it is. What is long is not held."""
+    if len(data) >= _HELD_BYTES:
+        _send()
+        _put(data)
+        return
     _held.append(data)
     _Output.length += len(data)
     if _Output.length >= _HELD_BYTES:
@@ -38,6 +42,10 @@ def _send() -> None:
     data = b"".join(_held)
     _held.clear()
     _Output.length = 0
+    _put(data)
+
+
+def _put(data: bytes) -> None:
     if sys.stdout is not None:
         try:
             sys.stdout.buffer.write(data)

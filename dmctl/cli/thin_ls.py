@@ -1,16 +1,19 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """dmctl thin ls."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from dmctl.cli import signals, stream
 from dmctl.cli import thin_options as options
 from dmctl.errors import DmctlError, ExitStatus, UsageError
-from dmctl.thin import kernel, listing, live, volumes
-from dmctl.thin.catalogue import Catalogue
+from dmctl.thin import listing, live
 from dmctl.units import SECTOR_BYTES, format_size
+
+if TYPE_CHECKING:
+    from dmctl.thin.catalogue import Catalogue
+    from dmctl.thin.volumes import Entry
 
 
 def ls(
@@ -40,8 +43,12 @@ def ls(
         return
     with signals.Raised():
         if data is not None:
+            from dmctl.thin import volumes
+
             _list(*volumes.of_devices(live.offline(source), data, exclusive=exclusive), exclusive, no_headers, as_json)
         elif fields is None and not metadata_snap and (pool := _managed(source)) is not None:
+            from dmctl.thin import volumes
+
             _list(*volumes.of_pool(pool, exclusive=exclusive), exclusive, no_headers, as_json)
         else:
             _thins(source, _chosen(fields, exclusive), metadata_snap, no_headers, as_json)
@@ -50,7 +57,11 @@ def ls(
 def _managed(source: str) -> str | None:
     """The name of a live pool with a catalogue."""
     pool, _ = live.find(source)
-    if pool is not None and kernel.pool_uuid_of(kernel.state(pool).uuid) is not None:
+    if pool is None:
+        return None
+    from dmctl.thin import kernel
+
+    if kernel.pool_uuid_of(kernel.state(pool).uuid) is not None:
         return pool
     return None
 
@@ -58,7 +69,7 @@ def _managed(source: str) -> str | None:
 # ---- volumes ----
 
 
-def _list(catalogue: Catalogue, entries: list[volumes.Entry], exclusive: bool, no_headers: bool, as_json: bool) -> None:
+def _list(catalogue: "Catalogue", entries: "list[Entry]", exclusive: bool, no_headers: bool, as_json: bool) -> None:
     names = {volume.uuid: volume.name for volume in catalogue.volumes.values()}
     if as_json:
         listed = [_facts(entry, exclusive) for entry in entries]
@@ -82,7 +93,7 @@ def _list(catalogue: Catalogue, entries: list[volumes.Entry], exclusive: bool, n
     write_rows(columns, rows, headings=not no_headers)
 
 
-def _facts(entry: volumes.Entry, exclusive: bool) -> dict[str, object]:
+def _facts(entry: "Entry", exclusive: bool) -> dict[str, object]:
     volume, space = entry.volume, entry.space
     facts: dict[str, object] = {"name": None, "uuid": None, "thin_id": entry.thin_id}
     if volume:

@@ -4,16 +4,18 @@
 import json
 import os
 import sys
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from dmctl.cli import stream
 from dmctl.errors import DmctlError, UsageError
-from dmctl.thin.catalogue import MAX_BLOB_BYTES, Volume, checked_blob
 from dmctl.thin.metadata import Metadata, Thin
 from dmctl.units import parse_size
 from dmctl.units import sectors as whole_sectors
+
+if TYPE_CHECKING:
+    from dmctl.thin.catalogue import Volume
 
 Source = Annotated[
     str, typer.Argument(metavar="POOL", help="A pool's name, or the path of the file or device with its metadata.")
@@ -69,6 +71,8 @@ def sectors(text: str, option: str) -> int:
 
 def blob(text: str | None, file: str | None) -> bytes | None:
     """A blob from the command line, or from a file; None where neither is given. Raises UsageError, DmctlError."""
+    from dmctl.thin.catalogue import MAX_BLOB_BYTES, checked_blob
+
     if text is not None and file is not None:
         raise UsageError("--blob and --blob-file exclude each other.")
     if file is None:
@@ -89,7 +93,7 @@ def blob_text(content: bytes) -> str:
     return text if text.isprintable() else content.hex()
 
 
-def volume_facts(volume: Volume) -> dict[str, object]:
+def volume_facts(volume: "Volume") -> dict[str, object]:
     """A volume in JSON. blob: its text where it is UTF-8, else null; blob_hex is always there."""
     try:
         text: str | None = volume.blob.decode()

@@ -13,7 +13,7 @@ from dmctl.thin.metadata import Metadata, Thin
 from dmctl.thin.superblock import MetadataError, Superblock
 
 FORMATS = ("xml", "human_readable", "json")
-_BUFFER_BYTES = 1 << 20
+_BUFFER_BYTES = 2 << 20
 
 
 def dump(

@@ -9,15 +9,18 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from dmctl import holders, names
 from dmctl.device import Device, Options
 from dmctl.errors import DeviceError, DmctlError, ExitStatus, NotFoundError, UsageError
-from dmctl.targets.thin_pool import ThinPoolArguments
 from dmctl.thin import metadata
 from dmctl.thin.metadata import Metadata
 from dmctl.thin.superblock import Superblock
 from dmctl.units import parse_devno
+
+if TYPE_CHECKING:
+    from dmctl.targets.thin_pool import ThinPoolArguments
 
 
 class InUseError(DmctlError):
@@ -83,6 +86,8 @@ def pool_arguments(pool: str) -> ThinPoolArguments:
         raise NotFoundError(f"There is no device {pool}.", errno=error.errno, device=pool) from None
     if [line.target for line in lines] != ["thin-pool"]:
         raise UsageError(f"{pool} is not a thin pool.")
+    from dmctl.targets.thin_pool import ThinPoolArguments  # costs more than all of a list of thins in a file
+
     return ThinPoolArguments.parse_params(lines[0].params)
 
 
