@@ -31,7 +31,7 @@ from dmctl.thin.catalogue import (
 )
 from dmctl.thin.live import consistent
 from dmctl.thin.metadata import Thin, opened
-from dmctl.thin.pool import ForeignPoolError, Pool, locked, open_slots, own_uuid
+from dmctl.thin.pool import ForeignPoolError, Pool, locked, open_slots, own_uuid, refuse_foreign
 from dmctl.thin.sizes import MAX_USEFUL_SECTORS, metadata_sectors
 from dmctl.thin.superblock import BLOCK_BYTES
 from dmctl.units import SECTOR_BYTES, format_size, parse_devno
@@ -279,6 +279,7 @@ def open_pool(name: str, metadata_path: str, data_path: str) -> list[str]:
 def close_pool(name: str, *, deactivate: bool = False) -> None:
     """Make a pool inactive. deactivate: its volumes, too. Raises DmctlError with EBUSY where one is active."""
     state = kernel.state(name)
+    refuse_foreign(state)
     with locked(state.uuid or name, name):
         there = [device for device, thin_id, _ in kernel.thin_devices(state) if thin_id != CATALOGUE_ID]
         if there and not deactivate:
@@ -296,6 +297,7 @@ def resize_pool(name: str) -> tuple[int, int]:
     Raises UsageError where the data device has become smaller.
     """
     state = kernel.state(name)
+    refuse_foreign(state)
     with locked(state.uuid or name, name):
         data = names.size_sectors(parse_devno(state.arguments.data)) or 0
         wanted = data // state.arguments.block_sectors * state.arguments.block_sectors

@@ -301,11 +301,16 @@ class Pool:
             device.remove(retry=not deferred, deferred=deferred)
 
 
-def own_uuid(state: kernel.State) -> uuids.UUID:
-    """The uuid of a pool that dmctl manages. Raises ForeignPoolError."""
+def refuse_foreign(state: kernel.State) -> None:
+    """Raises ForeignPoolError for a pool that another manager of volumes has made."""
     for prefix, owner in kernel.FOREIGN_PREFIXES.items():
         if state.uuid.startswith(prefix):
             raise ForeignPoolError(f"The pool {state.name} belongs to {owner}, which manages its volumes.")
+
+
+def own_uuid(state: kernel.State) -> uuids.UUID:
+    """The uuid of a pool that dmctl manages. Raises ForeignPoolError."""
+    refuse_foreign(state)
     uuid = kernel.pool_uuid_of(state.uuid)
     if uuid is None:
         message = f"The pool {state.name} has no catalogue of volumes; dmctl thin pool adopt {state.name} makes one."

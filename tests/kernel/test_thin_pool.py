@@ -316,7 +316,8 @@ def test_pools_of_managers_are_refused(prefix, disk, dmctl, owner):
     name = prefix + "pool"
     with thin_pools.pool(name, disk) as (metadata, _):
         dmsetup("rename", name, "--setuuid", owner + uuid.uuid4().hex)
-        for words in (["create", name, "a", "--size", "1M"], ["pool", "adopt", name], ["pool", "init", name]):
+        for words in (["create", name, "a", "--size", "1M"], ["pool", "adopt", name], ["pool", "init", name],
+                      ["pool", "close", name], ["pool", "resize", name]):  # fmt: skip
             refused = dmctl("thin", *words)
             assert refused.status == 1 and b"belongs to" in refused.err
         assert not thins(metadata, name) and transaction(name) == 0
