@@ -155,15 +155,27 @@ class Catalogue:
         whole[_DIGEST] = bytes(32)
         if hashlib.sha256(whole).digest() != digest:
             raise CatalogueError("A slot of the catalogue is not whole.")
-        at = _HEADER.size
-        volumes: dict[uuids.UUID, Volume] = {}
-        for _ in range(rows):
-            volume, at = _volume(whole, at)
-            volumes[volume.uuid] = volume
-        operations = tuple(Operation(*_OPERATION.unpack_from(whole, at + i * _OPERATION.size)) for i in range(count))
+        try:
+            volumes, operations = _payload(whole, rows, count)
+        except (struct.error, ValueError) as error:
+            raise CatalogueError(f"A slot of the catalogue cannot be: {error}.") from None
         chosen = frozenset(name for bit, name in enumerate(_FEATURES) if features >> bit & 1)
         settings = Settings(low_water, chosen)
         return cls(uuids.UUID(bytes_le=pool), sequence, next_id, settings, volumes, operations)
+
+
+def _payload(whole: bytearray, rows: int, count: int) -> tuple[dict[uuids.UUID, Volume], tuple[Operation, ...]]:
+    """Rows and operations, which are all that there is. Raises struct.error, ValueError."""
+    at = _HEADER.size
+    volumes: dict[uuids.UUID, Volume] = {}
+    for _ in range(rows):
+        volume, at = _volume(whole, at)
+        volumes[volume.uuid] = volume
+    if at + count * _OPERATION.size != len(whole):
+        raise ValueError("its parts are not as long as it says")
+    if len({volume.name for volume in volumes.values()}) != rows:
+        raise ValueError("two volumes have the same name or uuid")
+    return volumes, tuple(Operation(*_OPERATION.unpack_from(whole, at + i * _OPERATION.size)) for i in range(count))
 
 
 def _row(volume: Volume) -> bytes:
