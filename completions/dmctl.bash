@@ -20,9 +20,23 @@ _dmctl_list() {
     done
 }
 
+# The names of the volumes of the pool that is named before, if one is; a pool's otherwise.
+_dmctl_volumes() {
+    local word pool='' names=()
+    for word in "${COMP_WORDS[@]:1:place-1}"; do
+        [[ $word == -* || -$command- == *-"$word"-* ]] || pool=${pool:-$word}
+    done
+    if [[ $pool ]]; then
+        [[ -r /run/dmctl/volumes/$pool ]] && mapfile -t names <"/run/dmctl/volumes/$pool"
+        _dmctl_names "${names[@]}"
+    else
+        _dmctl_devices
+    fi
+}
+
 # The names of devices, also of those without a table, where dmsetup can tell them; else from sysfs.
 _dmctl_devices() {
-    local file name quoted names=()
+    local file name names=()
     if [[ -w /dev/mapper/control && -e /sys/class/misc/device-mapper && -x /sbin/dmsetup ]]; then
         mapfile -t names <<<"$(/sbin/dmsetup ls)"
         [[ ${names[0]} == *$'\t'* ]] || names=()  # "No devices found"
@@ -36,7 +50,12 @@ _dmctl_devices() {
             names+=("$name")
         done 2>/dev/null  # a device may go away meanwhile
     fi
-    for name in "${names[@]}"; do
+    _dmctl_names "${names[@]}"
+}
+
+_dmctl_names() {
+    local name quoted
+    for name; do
         # In quotes, bash closes them itself.
         if [[ $current == [\"\']* ]]; then
             [[ $name == "${current:1}"* ]] && COMPREPLY+=("$name")
@@ -213,7 +232,8 @@ _dmctl() {
                 thin:*) _dmctl_words pool recover create snapshot activate deactivate remove rename resize batch blob find ls monitor doctor dump check delta rmap metadata-size ;;
                 thin-pool:*) _dmctl_words create open close status resize init adopt reconcile recover ;;
                 thin-blob:*) _dmctl_words get set ;;
-                remove:*|suspend:*|resume:*|load:*|clear:*|reload:*|wipe_table:*|rename:*|measure:*|message:*|info:*|deps:*|stats:*|status:*|table:*|wait:*|mknodes:*|mangle:*|setgeometry:*|show:*|tree:*|holders:*|explain:*|verity-status:*|verity-close:*|thin-create:*|thin-snapshot:*|thin-activate:*|thin-deactivate:*|thin-remove:*|thin-rename:*|thin-resize:*|thin-batch:*|thin-blob-get:*|thin-blob-set:*|thin-find:*|thin-ls:*|thin-monitor:*|thin-doctor:*|thin-dump:*|thin-check:*|thin-delta:*|thin-rmap:*) _dmctl_devices ;;
+                thin-create:*|thin-snapshot:*|thin-activate:*|thin-deactivate:*|thin-remove:*|thin-rename:*|thin-resize:*|thin-blob-get:*|thin-blob-set:*) _dmctl_volumes ;;
+                remove:*|suspend:*|resume:*|load:*|clear:*|reload:*|wipe_table:*|rename:*|measure:*|message:*|info:*|deps:*|stats:*|status:*|table:*|wait:*|mknodes:*|mangle:*|setgeometry:*|show:*|tree:*|holders:*|explain:*|verity-status:*|verity-close:*|thin-batch:*|thin-find:*|thin-ls:*|thin-monitor:*|thin-doctor:*|thin-dump:*|thin-check:*|thin-delta:*|thin-rmap:*) _dmctl_devices ;;
             esac
             ;;
     esac

@@ -24,6 +24,19 @@ end
 set -g __dmctl_of_dmsetup help create remove remove_all suspend resume load clear reload wipe_table rename measure message ls info deps stats status table wait mknodes mangle udevcreatecookie udevreleasecookie udevflags udevcomplete udevcomplete_all udevcookies target-version targets version setgeometry splitname
 set -g __dmctl_commands $__dmctl_of_dmsetup show tree top holders explain build verity veritysetup thin check install-links
 
+# The names of the volumes of the pool that is named before, if one is; a pool's otherwise.
+function __dmctl_volumes -a command
+    for word in (commandline -opc)[2..]
+        if not string match -q -- '-*' $word
+            and not contains -- $word (string split - -- $command)
+            test -r /run/dmctl/volumes/$word
+            and cat /run/dmctl/volumes/$word
+            return
+        end
+    end
+    __dmctl_devices
+end
+
 # Words, each with what stands before it in the one that is typed.
 function __dmctl_words
     printf '%s\n' $argv[1]$argv[2..]
@@ -1213,11 +1226,13 @@ function __dmctl_operands -a command previous program typed
             __fish_complete_path $typed
         case 'create:*' 'verity-format:*' 'verity-verify:*' 'verity-repair:*' 'verity-dump:*' 'verity-open:*' 'verity-verify-signature:*' 'check:*' 'install-links:*'
             __fish_complete_path $typed
-        case 'remove:*' 'suspend:*' 'resume:*' 'clear:*' 'wipe_table:*' 'rename:*' 'measure:*' 'message:*' 'info:*' 'deps:*' 'stats:*' 'status:*' 'table:*' 'wait:*' 'mknodes:*' 'mangle:*' 'setgeometry:*' 'show:*' 'tree:*' 'holders:*' 'explain:*' 'verity-status:*' 'verity-close:*' 'thin-create:*' 'thin-snapshot:*' 'thin-activate:*' 'thin-deactivate:*' 'thin-remove:*' 'thin-rename:*' 'thin-resize:*' 'thin-blob-get:*' 'thin-blob-set:*' 'thin-find:*' 'thin-ls:*' 'thin-monitor:*' 'thin-doctor:*' 'thin-dump:*' 'thin-check:*' 'thin-delta:*' 'thin-rmap:*'
+        case 'remove:*' 'suspend:*' 'resume:*' 'clear:*' 'wipe_table:*' 'rename:*' 'measure:*' 'message:*' 'info:*' 'deps:*' 'stats:*' 'status:*' 'table:*' 'wait:*' 'mknodes:*' 'mangle:*' 'setgeometry:*' 'show:*' 'tree:*' 'holders:*' 'explain:*' 'verity-status:*' 'verity-close:*' 'thin-find:*' 'thin-ls:*' 'thin-monitor:*' 'thin-doctor:*' 'thin-dump:*' 'thin-check:*' 'thin-delta:*' 'thin-rmap:*'
             __dmctl_devices
         case 'load:*' 'reload:*' 'thin-batch:*'
             __dmctl_devices
             __fish_complete_path $typed
+        case 'thin-create:*' 'thin-snapshot:*' 'thin-activate:*' 'thin-deactivate:*' 'thin-remove:*' 'thin-rename:*' 'thin-resize:*' 'thin-blob-get:*' 'thin-blob-set:*'
+            __dmctl_volumes $command
     end
 end
 

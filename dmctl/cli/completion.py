@@ -17,6 +17,7 @@ from dmctl.cli.completion_words import (
     operands,
     options_both,
     takes_devices,
+    takes_volumes,
     top_natives,
     values,
 )
@@ -79,6 +80,7 @@ def _bash() -> str:
         f"                {name}:*) _dmctl_words {' '.join(word for word, _ in pairs)} ;;\n"
         for name, pairs in groups().items()
     )
+    with_volumes = "|".join(f"{command.name}:*" for command in commands() if takes_volumes(command))
     with_devices = "|".join(f"{command.name}:*" for command in commands() if takes_devices(command))
     return f"""{HEAD}# shellcheck shell=bash
 
@@ -100,9 +102,23 @@ _dmctl_list() {{
     done
 }}
 
+# The names of the volumes of the pool that is named before, if one is; a pool's otherwise.
+_dmctl_volumes() {{
+    local word pool='' names=()
+    for word in "${{COMP_WORDS[@]:1:place-1}}"; do
+        [[ $word == -* || -$command- == *-"$word"-* ]] || pool=${{pool:-$word}}
+    done
+    if [[ $pool ]]; then
+        [[ -r /run/dmctl/volumes/$pool ]] && mapfile -t names <"/run/dmctl/volumes/$pool"
+        _dmctl_names "${{names[@]}}"
+    else
+        _dmctl_devices
+    fi
+}}
+
 # The names of devices, also of those without a table, where dmsetup can tell them; else from sysfs.
 _dmctl_devices() {{
-    local file name quoted names=()
+    local file name names=()
     if [[ -w /dev/mapper/control && -e /sys/class/misc/device-mapper && -x /sbin/dmsetup ]]; then
         mapfile -t names <<<"$(/sbin/dmsetup ls)"
         [[ ${{names[0]}} == *$'\\t'* ]] || names=()  # "No devices found"
@@ -116,7 +132,12 @@ _dmctl_devices() {{
             names+=("$name")
         done 2>/dev/null  # a device may go away meanwhile
     fi
-    for name in "${{names[@]}}"; do
+    _dmctl_names "${{names[@]}}"
+}}
+
+_dmctl_names() {{
+    local name quoted
+    for name; do
         # In quotes, bash closes them itself.
         if [[ $current == [\\"\\']* ]]; then
             [[ $name == "${{current:1}}"* ]] && COMPREPLY+=("$name")
@@ -178,7 +199,8 @@ _dmctl() {{
                 *:-) _dmctl_words "${{options[@]}}" ;;
                 build:build|build:--then|target-version:*) _dmctl_words "${{targets[@]}}" ;;
                 stats:stats) _dmctl_words {" ".join(STATS_COMMANDS)} ;;
-{actions}                {with_devices}) _dmctl_devices ;;
+{actions}                {with_volumes}) _dmctl_volumes ;;
+                {with_devices}) _dmctl_devices ;;
             esac
             ;;
     esac
@@ -252,6 +274,14 @@ _dmctl_devices() {{
         devices+=("$name")
     done 2>/dev/null  # a device may go away meanwhile
     compadd "$@" -a - devices
+}}
+
+# The names of the volumes of the pool that is the first operand.
+_dmctl_volumes() {{
+    local pool=${{${{words[2,CURRENT-1]:#-*}}[1]}}
+    local -a names
+    [[ -r /run/dmctl/volumes/$pool ]] && names=("${{(@f)$(</run/dmctl/volumes/$pool)}}")
+    compadd "$@" -a - names
 }}
 
 _dmctl_targets() {{
@@ -355,9 +385,12 @@ def _zsh_operands(command: Command) -> list[str]:
             "ARGUMENT": "_dmctl_build",
             "COMMAND": f"({' '.join(STATS_COMMANDS)})",
         }
-        action = actions.get(name, "")
+        action = actions.get(name, "_dmctl_volumes" if takes_volumes(command) and name in _VOLUMES else "")
         words.append(f"{'*' if operand.endswith('...') else place}:{name}:{action}")
     return words
+
+
+_VOLUMES = ("NAME", "ORIGIN")
 
 
 def _quoted(text: str) -> str:

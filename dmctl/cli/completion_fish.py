@@ -6,7 +6,16 @@ longer than all else together. fish takes also words that have what is typed any
 told only where they begin with it.
 """
 
-from dmctl.cli.completion_words import HEAD, commands, groups, options_both, takes_devices, top_natives, values
+from dmctl.cli.completion_words import (
+    HEAD,
+    commands,
+    groups,
+    options_both,
+    takes_devices,
+    takes_volumes,
+    top_natives,
+    values,
+)
 from dmctl.cli.spec import COMMANDS, STATS_COMMANDS, Command, Option
 from dmctl.targets import TARGETS
 
@@ -32,6 +41,19 @@ function __dmctl_devices
 end
 """
 _START = r"""
+# The names of the volumes of the pool that is named before, if one is; a pool's otherwise.
+function __dmctl_volumes -a command
+    for word in (commandline -opc)[2..]
+        if not string match -q -- '-*' $word
+            and not contains -- $word (string split - -- $command)
+            test -r /run/dmctl/volumes/$word
+            and cat /run/dmctl/volumes/$word
+            return
+        end
+    end
+    __dmctl_devices
+end
+
 # Words, each with what stands before it in the one that is typed.
 function __dmctl_words
     printf '%s\n' $argv[1]$argv[2..]
@@ -184,6 +206,7 @@ def _operands() -> list[str]:
     takers: dict[str, list[str]] = {}
     for command in commands():
         found = "            __dmctl_devices\n" if takes_devices(command) else ""
+        found += "            __dmctl_volumes $command\n" if takes_volumes(command) else ""
         if any(word in command.usage for word in ("FILE", "DIR", "DATA", "HASH", "SIGNATURE")):
             found += "            __fish_complete_path $typed\n"
         takers.setdefault(found, []).append(f"'{command.name}:*'")

@@ -104,8 +104,13 @@ def options_both(command: Command) -> tuple[list[Option], list[Option]]:
 
 
 def takes_devices(command: Command) -> bool:
-    """Whether an operand is the name of a device; a pool's name is one."""
-    return any(word in command.usage for word in ("DEVICE", "POOL"))
+    """Whether its operands are names of devices; a pool's name is one."""
+    return any(word in command.usage for word in ("DEVICE", "POOL")) and not takes_volumes(command)
+
+
+def takes_volumes(command: Command) -> bool:
+    """Whether the operands behind a pool's name are names of volumes."""
+    return command.usage.startswith("POOL") and any(word in command.usage for word in (" NAME", "ORIGIN"))
 
 
 def operands(command: Command) -> list[str]:

@@ -346,7 +346,7 @@ Two volumes at one moment, and many changes as one:
 .Pp
 A command when a pool becomes full:
 .Pp
-.Dl dmctl thin monitor tank --data 90 --exec 'mail -s "$DMCTL_POOL is $DMCTL_DATA_PERCENT% full" root </dev/null'
+.Dl dmctl thin monitor tank --data 90 --exec 'logger $DMCTL_POOL is $DMCTL_DATA_PERCENT% full'
 .Pp
 What each thin of a live pool has to itself, and what two of them do not share:
 .Pp

@@ -10,6 +10,7 @@ import stat
 import struct
 import uuid as uuids
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from dmctl import names
@@ -31,7 +32,7 @@ from dmctl.thin.catalogue import (
 )
 from dmctl.thin.live import consistent
 from dmctl.thin.metadata import Thin, opened
-from dmctl.thin.pool import ForeignPoolError, Pool, locked, open_slots, own_uuid, refuse_foreign
+from dmctl.thin.pool import NAMES, ForeignPoolError, Pool, locked, open_slots, own_uuid, refuse_foreign
 from dmctl.thin.sizes import MAX_USEFUL_SECTORS, metadata_sectors
 from dmctl.thin.superblock import BLOCK_BYTES
 from dmctl.units import SECTOR_BYTES, format_size, parse_devno
@@ -289,6 +290,8 @@ def close_pool(name: str, *, deactivate: bool = False) -> None:
             Device(one).remove(retry=True)
         kernel.remove_catalogue_device(name)
         Device(name).remove(retry=True)
+        with suppress(FileNotFoundError):
+            os.unlink(f"{NAMES}/{name}")
 
 
 def resize_pool(name: str) -> tuple[int, int]:

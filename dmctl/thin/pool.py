@@ -17,7 +17,7 @@ import fcntl
 import os
 import uuid as uuids
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from typing import Self
 
 from dmctl import section
@@ -40,6 +40,8 @@ from dmctl.thin.slots import Slots
 from dmctl.units import SECTOR_BYTES
 
 LOCKS = "/run/dmctl"
+NAMES = "/run/dmctl/volumes"
+"""Names of volumes, a file a pool, for shells to complete: nothing else reads them, and they may be missing or old."""
 _TRIES = 100
 
 
@@ -101,6 +103,7 @@ class Pool:
             pool._resume_left()
             pool.refresh()
             pool._put_right()
+            pool._write_names()
             yield pool
 
     def refresh(self) -> None:
@@ -147,7 +150,17 @@ class Pool:
         self.catalogue = wanted
         self.refresh()
         self._adjust_devices(wanted)
+        self._write_names()
         return times
+
+    def _write_names(self) -> None:
+        names = sorted(volume.name for volume in self.catalogue.volumes.values())
+        with suppress(OSError):
+            os.makedirs(NAMES, mode=0o700, exist_ok=True)
+            path = f"{NAMES}/{self.name}"
+            with open(f"{path}.new", "w", encoding="utf-8", errors="surrogateescape") as file:
+                file.writelines(f"{name}\n" for name in names)
+            os.replace(f"{path}.new", path)
 
     # ---- a commit's steps ----
 

@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Names of devices completed in bash, zsh and fish; dmsetup judges what was inserted."""
 
+import subprocess
+
 import pytest
 
+from dmctl.thin import making
 from shells import SHELLS, Shell
 
 pytestmark = pytest.mark.kernel
@@ -70,3 +73,24 @@ def test_where_devices_are_offered(devices, dmsetup, tmp_path, prefix, name):
             assert dmsetup("remove", bare).status == 0
         for line in ("ls", "create", "stats", "info --uuid", "info -c -o", "explain --table", "build"):
             assert not {*shell.offers(f"dmctl {line} {prefix}")} & {*made}, line
+
+
+@pytest.mark.parametrize("name", SHELLS)
+def test_volumes_of_a_pool(prefix, disk, dmctl, tmp_path, name):
+    """Active or not; what was made, renamed and removed last is known."""
+    subprocess.run(["modprobe", "-q", "dm-thin-pool"], check=False)
+    pool = prefix + "tank"
+    making.create(making.plan(pool, str(disk(4 << 20).path), str(disk(32 << 20).path), volumes=20))
+    try:
+        lines = b"create home 1M\ncreate holiday 1M\ncreate 'has blank' 1M\ncreate other 1M\n"
+        assert dmctl("thin", "batch", pool, "-", stdin=lines).status == 0
+        assert dmctl("thin", "rename", pool, "other", "hole").status == 0
+        with Shell(name, tmp_path) as shell:
+            assert shell.offers(f"dmctl thin activate {pool} ho") == ["hole", "holiday", "home"]
+            assert shell.offers(f"dmctl thin snapshot {pool} hol") == ["hole", "holiday"]
+            assert shell.offers(f"dmctl thin blob get {pool} hom") == ["home"]
+        with Shell(name, tmp_path, insert=True) as shell:
+            assert shell.runs(f"dmctl thin blob get {pool} has\t") == ["thin", "blob", "get", pool, "has blank"]
+            assert shell.runs(f"dmctl thin activate {prefix}ta\tholi\t") == ["thin", "activate", pool, "holiday"]
+    finally:
+        making.close_pool(pool)
