@@ -1,14 +1,17 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What libdevmapper does not give: the kernel's log, whether udev is running and at work."""
+"""What libdevmapper does not give: the kernel's log, whether udev is running and at work, the next event."""
 
 import errno
 import os
+
+from dmctl.errors import DmctlError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
+CONTROL = "/dev/mapper/control"
 _UDEV_CONTROL = "/run/udev/control"
 _PREFIX = "device-mapper: "
 # printk_ext_log: a record is at most 1024 - 32 bytes of text, and 8 KiB is what read(2) must offer (kernel/printk).
@@ -120,18 +123,25 @@ def _text_of(record: bytes) -> str:
     return text.decode("utf-8", "replace")
 
 
+def open_control() -> int:
+    """A descriptor of the device-mapper's control node. Raises DmctlError with errno."""
+    try:
+        return os.open(CONTROL, os.O_RDWR | os.O_CLOEXEC)
+    except OSError as error:
+        raise DmctlError(f"{CONTROL} cannot be opened: {error.strerror}.", errno=error.errno or 0) from None
+
+
 class EventPoll:
-    """Waits for the next event of any device (DM_DEV_ARM_POLL, dm ioctl 4.37, Linux 4.13).
+    """Waits for the next event of any device (DM_DEV_ARM_POLL, dm ioctl 4.37, Linux 4.13). Enter raises DmctlError.
 
     arm(), look at the devices, wait(): an event after the arm() ends the wait, so that none is missed.
     """
 
-    _CONTROL = "/dev/mapper/control"
     _ARM_POLL = 0xC138FD10  # _IOWR(DM_IOCTL, DM_DEV_ARM_POLL_CMD, struct dm_ioctl)
     _REQUEST_BYTES = 312  # struct dm_ioctl
 
     def __enter__(self) -> "Self":
-        self._descriptor = os.open(self._CONTROL, os.O_RDWR | os.O_CLOEXEC)
+        self._descriptor = open_control()
         return self
 
     def __exit__(

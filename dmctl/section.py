@@ -20,7 +20,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 
-from dmctl import holders, names
+from dmctl import control, holders, names
 from dmctl._section import ffi, lib
 from dmctl.device import Device
 from dmctl.errors import DeviceError, DmctlError, ExitStatus, NotFoundError
@@ -28,7 +28,6 @@ from dmctl.info import Info
 
 INTENTS = "/run/dmctl/sections"
 """A file for each section that is under way, locked while one of its two processes lives."""
-CONTROL = "/dev/mapper/control"
 TIMEOUT_SECONDS = 30.0
 
 _BOOT_ID = "/proc/sys/kernel/random/boot_id"
@@ -103,11 +102,11 @@ class _Section:
         _refuse(infos)
         for info in infos:
             self._hold(stack, info)
-        control = os.open(CONTROL, os.O_RDWR | os.O_CLOEXEC)
-        stack.callback(os.close, control)
+        descriptor = control.open_control()
+        stack.callback(os.close, descriptor)
         intent = stack.enter_context(_intent(infos))
         room = (len(infos), len(messages), int(timeout_seconds * 1000))
-        self.pointer = ffi.gc(lib.dmctl_section_open(control, intent, *room), lib.dmctl_section_close)
+        self.pointer = ffi.gc(lib.dmctl_section_open(descriptor, intent, *room), lib.dmctl_section_close)
         if self.pointer == ffi.NULL:
             raise MemoryError
         for info, how in zip(infos, flags, strict=True):
@@ -233,7 +232,6 @@ def _stands_below(devno: tuple[int, int], devices: set[tuple[int, int]]) -> bool
 @contextmanager
 def _intent(infos: Sequence[Info]) -> Iterator[int]:
     """A file that names the devices, and is locked for as long as somebody has the descriptor open."""
-    os.makedirs(INTENTS, mode=0o700, exist_ok=True)
     name = f"{os.getpid()}-{os.urandom(8).hex()}"
     text = json.dumps(
         {
@@ -243,15 +241,20 @@ def _intent(infos: Sequence[Info]) -> Iterator[int]:
     )
     # Locked before it has its name: else it could be taken for one whose owner is dead.
     with ExitStack() as stack:
-        descriptor = os.open(INTENTS, os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, 0o600)
-        stack.callback(os.close, descriptor)
-        folder = os.open(INTENTS, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-        stack.callback(os.close, folder)
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        os.write(descriptor, text.encode())
-        # With a descriptor of a folder it is linkat(), which alone follows /proc's link.
-        os.link(f"/proc/self/fd/{descriptor}", name, dst_dir_fd=folder)
-        stack.callback(os.unlink, name, dir_fd=folder)
+        try:
+            os.makedirs(INTENTS, mode=0o700, exist_ok=True)
+            descriptor = os.open(INTENTS, os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, 0o600)
+            stack.callback(os.close, descriptor)
+            folder = os.open(INTENTS, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+            stack.callback(os.close, folder)
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            os.write(descriptor, text.encode())
+            # With a descriptor of a folder it is linkat(), which alone follows /proc's link.
+            os.link(f"/proc/self/fd/{descriptor}", name, dst_dir_fd=folder)
+            stack.callback(os.unlink, name, dir_fd=folder)
+        except OSError as error:
+            message = f"Nothing was suspended: {INTENTS} cannot be written: {error.strerror}."
+            raise SectionError(message, errno=error.errno or 0) from None
         yield descriptor
 
 
@@ -259,16 +262,19 @@ def recover() -> list[Recovered]:
     """Resume what sections have left suspended whose processes were both killed.
 
     Only a device that is the one that the section has suspended, by number and uuid, and has no new table loaded.
+    Raises DmctlError where INTENTS may not be read.
     """
     done: list[Recovered] = []
     try:
         found = sorted(os.listdir(INTENTS))
-    except (FileNotFoundError, PermissionError):
+    except FileNotFoundError:
         return done
+    except OSError as error:
+        raise DmctlError(f"{INTENTS} cannot be read: {error.strerror}.", errno=error.errno or 0) from None
     for name in found:
         try:
             descriptor = os.open(f"{INTENTS}/{name}", os.O_RDWR | os.O_CLOEXEC)
-        except (FileNotFoundError, PermissionError):
+        except FileNotFoundError:  # over by now
             continue
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

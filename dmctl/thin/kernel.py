@@ -16,6 +16,7 @@ from dmctl.libdm import task as dm
 from dmctl.table import Line
 from dmctl.targets.thin import ThinArguments
 from dmctl.targets.thin_pool import OUT_OF_DATA_SPACE, READ_WRITE, ThinPoolArguments, ThinPoolStatus
+from dmctl.thin.blocks import Reader
 from dmctl.thin.catalogue import CATALOGUE_ID, Volume
 from dmctl.thin.live import pool_arguments
 from dmctl.thin.metadata import Metadata, opened_live
@@ -91,16 +92,19 @@ def block_node(devno: tuple[int, int]) -> str:
 
 
 def read_metadata(of: State) -> Metadata:
-    """Which thins there are, on the disk, at this moment. Its reader is closed: mappings cannot be read."""
+    """Which thins there are, on the disk, at this moment. Its reader is closed: mappings cannot be read.
+
+    Raises MetadataError where a block is damaged: a thin that cannot be read must not be taken for one that is gone.
+    """
     with opened_live(metadata_path(of)) as metadata:
+        metadata.refuse_damaged()
         return metadata
 
 
 def transaction_on_disk(of: State) -> int:
     """What block 0 says, past the page cache. Raises MetadataError."""
-    with opened_live(metadata_path(of)) as metadata:
-        superblock: Superblock = metadata.superblock
-        return superblock.transaction_id
+    with Reader(metadata_path(of), direct=True) as reader:
+        return Superblock.from_bytes(reader.raw(0)).transaction_id
 
 
 def message(pool: str, text: str) -> None:

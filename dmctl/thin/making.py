@@ -4,10 +4,8 @@
 from __future__ import annotations
 
 import errno
-import fcntl
 import os
 import stat
-import struct
 import uuid as uuids
 from collections.abc import Iterator
 from contextlib import suppress
@@ -15,7 +13,7 @@ from dataclasses import dataclass, replace
 
 from dmctl import names
 from dmctl.device import Device, Options
-from dmctl.errors import DeviceError, DmctlError, ExitStatus, NotFoundError, UsageError
+from dmctl.errors import DeviceError, DmctlError, NotFoundError, UsageError
 from dmctl.table import Line
 from dmctl.targets.thin_pool import ThinPoolArguments
 from dmctl.thin import kernel, recovery, slots
@@ -34,7 +32,7 @@ from dmctl.thin.live import consistent
 from dmctl.thin.metadata import Thin, opened
 from dmctl.thin.pool import NAMES, ForeignPoolError, Pool, locked, open_slots, own_uuid, refuse_foreign
 from dmctl.thin.sizes import MAX_USEFUL_SECTORS, metadata_sectors
-from dmctl.thin.superblock import BLOCK_BYTES
+from dmctl.thin.superblock import BLOCK_BYTES, MetadataError
 from dmctl.units import SECTOR_BYTES, format_size, parse_devno
 
 MOST_VOLUMES = 10000
@@ -43,18 +41,9 @@ _FEWEST_VOLUMES = 16
 # slot of the catalogue.
 _METADATA_SHARE = 4 * 8
 _CATALOGUE_SHARE = 32
-_BLKGETSIZE64 = 0x80081272
 LEAST_BLOCK_SECTORS = 128
 MOST_BLOCK_SECTORS = 1 << 21
 _NO_SETTINGS = Settings()
-
-
-class ExistingDataError(DmctlError):
-    """A device holds something already."""
-
-    @property
-    def exit_status(self) -> int:
-        return ExitStatus.BUSY
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +70,7 @@ class Disk:
                 raise DmctlError(message, errno=errno.EBUSY) from None
             raise DmctlError(f"{what}: {path} cannot be opened: {error.strerror}.", errno=error.errno or 0) from None
         try:
-            size_bytes: int = struct.unpack("=Q", fcntl.ioctl(descriptor, _BLKGETSIZE64, bytes(8)))[0]
+            size_bytes = os.lseek(descriptor, 0, os.SEEK_END)
         finally:
             os.close(descriptor)
         _refuse_foreign(path, (os.major(status.st_rdev), os.minor(status.st_rdev)))
@@ -209,13 +198,16 @@ def create(made: Plan) -> uuids.UUID:
 
 
 def _zero(disk: Disk) -> None:
-    """The superblock; the kernel then makes a new one."""
-    descriptor = os.open(disk.path, os.O_WRONLY | os.O_EXCL | os.O_CLOEXEC)
+    """The superblock; the kernel then makes a new one. Raises DmctlError with errno."""
     try:
-        os.pwrite(descriptor, bytes(BLOCK_BYTES), 0)
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        descriptor = os.open(disk.path, os.O_WRONLY | os.O_EXCL | os.O_CLOEXEC)
+        try:
+            os.pwrite(descriptor, bytes(BLOCK_BYTES), 0)
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        raise DmctlError(f"{disk.path} cannot be written: {error.strerror}.", errno=error.errno or 0) from None
 
 
 def _initialise(name: str, uuid: uuids.UUID, size_bytes: int, catalogue: Catalogue) -> None:
@@ -255,7 +247,8 @@ def open_pool(name: str, metadata_path: str, data_path: str) -> list[str]:
         message = f"The metadata on {metadata_path} need a check: dmctl thin check {metadata_path}, and then"
         raise kernel.PoolStateError(f"{message} thin_check --clear-needs-check-flag.")
     if damages:
-        raise DmctlError(f"{metadata_path}: {damages[0]}. thin_repair, onto another device, may help.")
+        message = f"{metadata_path}: {damages[0]}. thin_repair, onto another device, may help."
+        raise MetadataError(message, block=damages[0].block)
     if superblock.data_map.blocks * superblock.data_block_sectors > data.size_sectors:
         raise UsageError(f"--data: {data_path} is smaller than the pool's data: it is another pool's, or not whole.")
     _, found = slots.offline(metadata_path, data_path)

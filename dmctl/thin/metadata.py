@@ -55,6 +55,11 @@ class Metadata:
     def path(self) -> str:
         return self.reader.path
 
+    def refuse_damaged(self) -> None:
+        """Raises MetadataError where there are damages: thins may be missing that there are."""
+        if self.damages:
+            raise MetadataError(f"{self.path}: {self.damages[0]}.", block=self.damages[0].block)
+
 
 @contextmanager
 def opened(path: str, *, held: bool = False, block: int | None = None, direct: bool = False) -> Iterator[Metadata]:

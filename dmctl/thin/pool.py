@@ -334,8 +334,12 @@ def own_uuid(state: kernel.State) -> uuids.UUID:
 @contextmanager
 def locked(key: str, name: str, *, wait: bool = True) -> Iterator[None]:
     """One process at a time. key: a dm uuid, or another word that is the same for all. Raises PoolInUseError."""
-    os.makedirs(LOCKS, mode=0o755, exist_ok=True)
-    descriptor = os.open(f"{LOCKS}/{key}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        os.makedirs(LOCKS, mode=0o755, exist_ok=True)
+        descriptor = os.open(f"{LOCKS}/{key}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        message = f"The pool {name} cannot be locked, {LOCKS} cannot be written: {error.strerror}."
+        raise DmctlError(message, errno=error.errno or 0) from None
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
@@ -371,7 +375,7 @@ def open_slots(state: kernel.State, uuid: uuids.UUID) -> Iterator[Slots]:
 def look(name: str) -> tuple[kernel.State, Catalogue, dict[int, Thin]]:
     """A pool's volumes as they are committed, without a lock: nothing is changed, and nobody is waited for.
 
-    Raises NotFoundError, UsageError, ForeignPoolError, CatalogueError, MismatchError.
+    Raises NotFoundError, UsageError, ForeignPoolError, CatalogueError, MismatchError, MetadataError.
     """
     state = kernel.state(name)
     uuid = own_uuid(state)

@@ -3,12 +3,11 @@
 
 from __future__ import annotations
 
-import fcntl
 import mmap
 import os
-import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import BinaryIO
 
 from dmctl.errors import DmctlError
 from dmctl.thin.catalogue import CATALOGUE_ID, Catalogue, CatalogueError
@@ -16,7 +15,6 @@ from dmctl.thin.metadata import opened
 from dmctl.units import SECTOR_BYTES
 
 _ALIGNMENT = 4096
-_BLKGETSIZE64 = 0x80081272
 
 
 class Slots:
@@ -27,8 +25,7 @@ class Slots:
 
     def __init__(self, descriptor: int):
         self._descriptor = descriptor
-        raw = fcntl.ioctl(descriptor, _BLKGETSIZE64, bytes(8))
-        self.slot_bytes = struct.unpack("=Q", raw)[0] // 2
+        self.slot_bytes = os.lseek(descriptor, 0, os.SEEK_END) // 2
 
     def read(self) -> list[Catalogue | None]:
         """Both; None for one that is none, or not whole."""
@@ -46,17 +43,18 @@ class Slots:
             try:
                 written = os.pwrite(self._descriptor, buffer, at)
             except OSError as error:
-                raise DmctlError(
-                    f"The catalogue cannot be written: {error.strerror}.", errno=error.errno or 0
-                ) from None
+                raise _failed("written", error) from None
         if written < len(content):
             raise DmctlError("The catalogue could not be written as a whole.")
 
     def provision(self, block_bytes: int) -> None:
         """Write something into each block of the pool, so that none needs to be found when the pool is full."""
         with _aligned(_ALIGNMENT) as zeros:
-            for at in range(0, 2 * self.slot_bytes, block_bytes):
-                os.pwrite(self._descriptor, zeros, at)
+            try:
+                for at in range(0, 2 * self.slot_bytes, block_bytes):
+                    os.pwrite(self._descriptor, zeros, at)
+            except OSError as error:
+                raise _failed("written", error) from None
 
     def _read(self, number: int) -> bytes:
         """What is used of it, as far as its header can be believed."""
@@ -68,8 +66,15 @@ class Slots:
 
     def _pread(self, at: int, size: int) -> bytes:
         with _aligned(size) as buffer:
-            got = os.preadv(self._descriptor, [buffer], at)
+            try:
+                got = os.preadv(self._descriptor, [buffer], at)
+            except OSError as error:
+                raise _failed("read", error) from None
             return bytes(buffer[:got])
+
+
+def _failed(what: str, error: OSError) -> DmctlError:
+    return DmctlError(f"The catalogue cannot be {what}: {error.strerror}.", errno=error.errno or 0)
 
 
 @contextmanager
@@ -89,9 +94,17 @@ def _parsed(slot: bytes) -> Catalogue | None:
 def offline(metadata_path: str, data_path: str) -> tuple[int, list[Catalogue | None]]:
     """The transaction id, and the slots, of a pool that is down: from its devices.
 
-    Raises MetadataError; CatalogueError where the pool has none.
+    Raises MetadataError; CatalogueError where the pool has none; DmctlError where the data cannot be read.
     """
-    with opened(metadata_path) as metadata, open(data_path, "rb") as data:
+    try:
+        with open(data_path, "rb") as data:
+            return _offline(metadata_path, data)
+    except OSError as error:
+        raise DmctlError(f"{data_path} cannot be read: {error.strerror}.", errno=error.errno or 0) from None
+
+
+def _offline(metadata_path: str, data: BinaryIO) -> tuple[int, list[Catalogue | None]]:
+    with opened(metadata_path) as metadata:
         thin = metadata.thins.get(CATALOGUE_ID)
         if thin is None or thin.root is None:
             raise CatalogueError(

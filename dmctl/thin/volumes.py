@@ -49,6 +49,7 @@ def of_devices(metadata_path: str, data_path: str, *, exclusive: bool = False) -
 
 
 def _entries(catalogue: Catalogue, metadata: Metadata, exclusive: bool) -> list[Entry]:
+    metadata.refuse_damaged()
     by_id = {space.thin.thin_id: space for space in spaces(metadata, exclusive=exclusive)}
     thins: dict[int, Thin] = {thin_id: space.thin for thin_id, space in by_id.items()}
     matched = match(catalogue.volumes.values(), thins, CATALOGUE_ID)

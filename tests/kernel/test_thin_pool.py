@@ -170,7 +170,7 @@ def test_many_snapshots_of_an_active_origin(tank, dmctl):
         path = pool.activate("origin")
         content = os.urandom(65536)
         write(path, 0, content)
-        batch = type(batch)(pool.catalogue, pool.thins)
+        batch = Batch(pool.catalogue, pool.thins)
         for number in range(50):
             batch.snapshot("origin", f"s{number}")
         (nanoseconds,) = pool.commit(batch)
@@ -238,9 +238,7 @@ def test_several_at_one_pool(tank, dmctl, processes):
         for _ in range(processes)
     ]
     for number, one in enumerate(started):
-        one.stdin.write(
-            b"".join(b"create v%d-%d 1M\n" % (number, i) for i in range(3)) + b"create same 1M\n" * (number > 90)
-        )
+        one.stdin.write(b"".join(b"create v%d-%d 1M\n" % (number, i) for i in range(3)))
         one.stdin.close()
     for one in started:
         assert one.wait() == 0, one.stderr.read()
@@ -395,3 +393,59 @@ def test_growing(prefix, disk, dmctl):
     finally:
         thin_pools.stop(name)
         dmsetup("remove", "--retry", prefix + "data")
+
+
+def direct(metadata, number, content=None):
+    """A block as it is on the disk, which the page cache does not know; or written there."""
+    words = [f"of={metadata}", "oflag=direct", f"seek={number}"] if content else [f"if={metadata}", "iflag=direct"]
+    return run("dd", *words, *[] if content else [f"skip={number}"], "bs=4096", "count=1", "status=none", stdin=content)
+
+
+def test_a_thin_that_cannot_be_read_is_not_taken_for_one_that_is_gone(tank, dmctl):
+    """The details on the disk are damaged under the live pool: nothing is changed, no row is dropped."""
+    name, metadata, _ = tank
+    assert dmctl("thin", "create", name, "a", "--size", "1M").status == 0
+    root = int.from_bytes(direct(metadata, 0)[328:336], "little")
+    sound = direct(metadata, root)
+    direct(metadata, root, bytes([sound[0] ^ 1]) + sound[1:])
+    try:
+        for words in (["create", name, "b", "--size", "1M"], ["remove", name, "a", "-y"], ["pool", "reconcile", name]):
+            refused = dmctl("thin", *words)
+            assert refused.status == 6 and f"block {root}:".encode() in refused.err, refused
+        assert f"block {root}:".encode() in dmctl("thin", "doctor", name).out
+    finally:
+        direct(metadata, root, sound)
+    assert transaction(name) == 2 and set(listed(dmctl, name)) == {"a"}
+
+
+UNPRIVILEGED = ["/usr/bin/setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups"]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["ls", "@"], ["create", "@", "a", "--size", "1M"], ["blob", "get", "@", "a"], ["pool", "status", "@"],
+        ["recover"], ["pool", "recover", "@"], ["monitor", "@", "--once"], ["doctor", "@"], ["dump", "@"],
+    ],
+)  # fmt: skip
+def test_without_permission(tank, dmctl, words):
+    """One sentence, and the exit status for it."""
+    name, _, _ = tank
+    assert dmctl("thin", "create", name, "a", "--size", "1M", "--activate").status == 0
+    assert dmctl("thin", "snapshot", name, "a", "b").status == 0  # after which there are folders below /run
+    command = [*UNPRIVILEGED, dmctl_script(), "thin", *[word.replace("@", name) for word in words]]
+    done = subprocess.run(command, capture_output=True, check=False)
+    assert (done.returncode, done.stderr.count(b"\n"), done.stdout) == (4, 1, b""), done
+
+
+def test_no_place_for_a_lock(tank, dmctl, tmp_path):
+    name, _, _ = tank
+    assert dmctl("thin", "create", name, "a", "--size", "1M", "--activate").status == 0
+    run("mount", "-t", "tmpfs", "-o", "ro", "none", "/run/dmctl")
+    try:
+        for words in (["create", name, "b", "--size", "1M"], ["snapshot", name, "a", "b"]):
+            refused = dmctl("thin", *words)
+            assert refused.status == 1 and refused.err.count(b"\n") == 1 and b"/run/dmctl" in refused.err, refused
+    finally:
+        run("umount", "/run/dmctl")
+    assert set(listed(dmctl, name)) == {"a"}
