@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from dmctl.cli import stream
+from dmctl.cli import native_options, stream
 from dmctl.cli import thin_options as options
 from dmctl.cli.thin_volumes import changing, tell_volume
 from dmctl.errors import ExitStatus, UsageError
@@ -26,7 +26,7 @@ def set_(
     *,
     blob: options.Blob = None,
     blob_file: options.BlobFile = None,
-    as_json: options.AsJson = False,
+    as_json: native_options.AsJson = False,
 ) -> None:
     """Bind a blob to a volume, in place of the one that it has. An empty one takes it away."""
     content = options.blob(blob, blob_file)
@@ -44,7 +44,7 @@ def find(
     blob: Annotated[str | None, typer.Option("--blob", metavar="HEX", help="With this blob, in digits.")] = None,
     name: Annotated[str | None, typer.Option("--name", metavar="NAME", help="Of this name.")] = None,
     uuid: Annotated[str | None, typer.Option("--uuid", metavar="UUID", help="With this uuid.")] = None,
-    as_json: options.AsJson = False,
+    as_json: native_options.AsJson = False,
 ) -> None:
     """Print the names of volumes that have a certain blob, name or uuid; all of these, if several are given.
 
@@ -68,7 +68,9 @@ def find(
         and wanted_uuid in (None, volume.uuid)
     ]
     if as_json:
-        stream.write(options.as_json("thin find", {"volumes": [options.volume_facts(volume) for volume in found]}))
+        stream.write(
+            native_options.as_json("thin find", {"volumes": [options.volume_facts(volume) for volume in found]})
+        )
     else:
         stream.write("".join(f"{volume.name}\n" for volume in found))
     if not found:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dmctl.cli import signals, stream
+from dmctl.cli import native_options, signals, stream
 from dmctl.cli import thin_options as options
 from dmctl.errors import DmctlError, ExitStatus, UsageError
 from dmctl.thin import listing, live
@@ -30,7 +30,7 @@ def ls(
     ] = None,
     no_headers: Annotated[bool, typer.Option("--no-headers", help="Print no line above the columns.")] = False,
     metadata_snap: options.Snapshot = False,
-    as_json: options.AsJson = False,
+    as_json: native_options.AsJson = False,
 ) -> None:
     """List the volumes of a pool, or the thins of one that has no catalogue; of a live pool, without disturbing it.
 
@@ -73,7 +73,7 @@ def _list(catalogue: "Catalogue", entries: "list[Entry]", exclusive: bool, no_he
     names = {volume.uuid: volume.name for volume in catalogue.volumes.values()}
     if as_json:
         listed = [_facts(entry, exclusive) for entry in entries]
-        stream.write(options.as_json("thin ls", {"pool_uuid": str(catalogue.pool_uuid), "volumes": listed}))
+        stream.write(native_options.as_json("thin ls", {"pool_uuid": str(catalogue.pool_uuid), "volumes": listed}))
         return
     from dmctl.cli.grid import Column, write_rows
 
@@ -116,7 +116,7 @@ def _thins(source: str, chosen: tuple[str, ...], metadata_snap: bool, no_headers
     if as_json:
         names = [name.lower() if name != "DEV" else "thin_id" for name in chosen]
         listed = [dict(zip(names, row, strict=True)) for row in rows]
-        stream.write(options.as_json("thin ls", {"thins": listed}))
+        stream.write(native_options.as_json("thin ls", {"thins": listed}))
     else:
         _print(rows if no_headers else [list(chosen), *rows])
     if damages:

@@ -9,7 +9,7 @@ from typing import Annotated, BinaryIO
 
 import typer
 
-from dmctl.cli import signals, stream
+from dmctl.cli import native_options, signals, stream
 from dmctl.cli import thin_options as options
 from dmctl.errors import DmctlError, ExitStatus, UsageError
 from dmctl.thin import check as checks
@@ -83,7 +83,7 @@ def check(
     ] = False,
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Print nothing; the exit status tells.")] = False,
     metadata_snap: options.Snapshot = False,
-    as_json: options.AsJson = False,
+    as_json: native_options.AsJson = False,
 ) -> None:
     """Check the metadata of a pool that is not active: every block, and every reference that is counted.
 
@@ -100,7 +100,7 @@ def check(
             metadata = stack.enter_context(sources.opened(offline(source)))
         report = checks.Report([]) if super_block_only else _report(metadata, skip_mappings, metadata_snap)
     if as_json:
-        stream.write(options.as_json("thin check", _facts(metadata, report)))
+        stream.write(native_options.as_json("thin check", _facts(metadata, report)))
     elif not quiet:
         for line in _lines(metadata, report):
             stream.write(f"{line}\n")
@@ -175,7 +175,7 @@ def delta(
         typer.Option("--size", metavar="SIZE", help="The volume's size: what is mapped behind it is left out."),
     ] = None,
     metadata_snap: options.Snapshot = False,
-    as_json: options.AsJson = False,
+    as_json: native_options.AsJson = False,
 ) -> None:
     """Print where two thins differ, in blocks of the pool, as thin_delta does.
 
@@ -184,7 +184,7 @@ def delta(
     with signals.Raised(), consistent(source, deep=True, snapshot=metadata_snap) as metadata:
         left, right = options.thin(metadata, thin1, "--thin1"), options.thin(metadata, thin2, "--thin2")
         block_bytes = metadata.superblock.data_block_sectors * SECTOR_BYTES
-        below = None if volume_size is None else -(-options.size(volume_size, "--size") // block_bytes)
+        below = None if volume_size is None else -(-native_options.size(volume_size, "--size") // block_bytes)
         stretches = deltas.delta(metadata.reader, left, right, below_block=below)
         if as_json:
             _delta_json(metadata, thin1, thin2, stretches)
@@ -237,7 +237,7 @@ def rmap(
         typer.Option("--region", metavar="BEGIN..END", help="Data blocks, without END itself; may be repeated."),
     ],
     metadata_snap: options.Snapshot = False,
-    as_json: options.AsJson = False,
+    as_json: native_options.AsJson = False,
 ) -> None:
     """Print which thins have certain data blocks, as thin_rmap does.
 
@@ -253,7 +253,7 @@ def rmap(
             {"data_block": data, "thin_id": thin_id, "virtual_block": virtual, "length_blocks": blocks}
             for data, thin_id, virtual, blocks in found
         ]
-        stream.write(options.as_json("thin rmap", {"uses": listed}))
+        stream.write(native_options.as_json("thin rmap", {"uses": listed}))
         return
     for data, thin_id, virtual, blocks in found:
         stream.write(f"data {data}..{data + blocks} -> thin({thin_id}) {virtual}..{virtual + blocks}\n")
@@ -299,8 +299,8 @@ def metadata_size(
 
     A size without a unit is in sectors of 512 bytes.
     """
-    block_bytes = options.size(block_size, "--block-size", "s")
-    pool_bytes = options.size(pool_size, "--pool-size", "s")
+    block_bytes = native_options.size(block_size, "--block-size", "s")
+    pool_bytes = native_options.size(pool_size, "--pool-size", "s")
     if unit not in _UNITS:
         raise UsageError(f"--unit: {unit!r} is none of {' '.join(_UNITS)}.")
     if not 65536 <= block_bytes <= 1 << 30 or block_bytes % 65536:

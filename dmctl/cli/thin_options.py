@@ -3,15 +3,13 @@
 
 import json
 import os
-import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dmctl.cli import stream
+from dmctl.cli import native_options, stream
 from dmctl.errors import DmctlError, UsageError
 from dmctl.thin.metadata import Metadata, Thin
-from dmctl.units import parse_size
 from dmctl.units import sectors as whole_sectors
 
 if TYPE_CHECKING:
@@ -23,7 +21,6 @@ Source = Annotated[
 Snapshot = Annotated[
     bool, typer.Option("-m", "--metadata-snap", help="Read the metadata snapshot that the pool holds already.")
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Print messages and tables, and change nothing.")]
 Yes = Annotated[bool, typer.Option("-y", "--yes", help="Ask no question.")]
 PoolName = Annotated[str, typer.Argument(metavar="POOL", help="The pool's name.")]
@@ -32,16 +29,6 @@ Blob = Annotated[str | None, typer.Option("--blob", metavar="TEXT", help="Bind t
 BlobFile = Annotated[
     str | None, typer.Option("--blob-file", metavar="FILE", help="Likewise, what is in this file; - is standard input.")
 ]
-
-OUTPUT_VERSION = {"vers_major": 1, "vers_minor": 0}
-
-
-def size(text: str, option: str, default_unit: str = "b") -> int:
-    """The bytes that an option says, with units or without. Raises UsageError."""
-    try:
-        return parse_size(text, default_unit=default_unit)
-    except ValueError as error:
-        raise UsageError(f"{option}: {error}") from None
 
 
 def thin(metadata: Metadata, thin_id: int, option: str) -> Thin:
@@ -53,18 +40,13 @@ def thin(metadata: Metadata, thin_id: int, option: str) -> Thin:
 
 def json_head(command: str) -> str:
     """The begin of the JSON of a command, up to where its own facts come."""
-    return '{\n  "output_version": ' + json.dumps({"command": command, **OUTPUT_VERSION}) + ",\n  "
-
-
-def as_json(command: str, facts: dict[str, object]) -> str:
-    """The JSON of a command."""
-    return json.dumps({"output_version": {"command": command, **OUTPUT_VERSION}, **facts}, indent=2) + "\n"
+    return '{\n  "output_version": ' + json.dumps({"command": command, **native_options.OUTPUT_VERSION}) + ",\n  "
 
 
 def sectors(text: str, option: str) -> int:
     """A size as sectors. Raises UsageError."""
     try:
-        return whole_sectors(size(text, option))
+        return whole_sectors(native_options.size(text, option))
     except ValueError as error:
         raise UsageError(f"{option}: {error}") from None
 
@@ -116,20 +98,3 @@ def tell(notes: list[str]) -> None:
     """What was put right, on standard error: it is nothing that was asked for."""
     for note in notes:
         stream.error(f"dmctl: {note}")
-
-
-def ask(path: str, what: str | None) -> None:
-    """Ask before something is overwritten; nobody to ask is a no. Raises UsageError, DmctlError."""
-    if what is None:
-        return
-    if not sys.stdin.isatty():
-        raise UsageError(f"{path} holds {what}; --yes overwrites it.")
-    confirm(f"{path} holds {what}. Overwrite it?")
-
-
-def confirm(question: str) -> None:
-    """Raises DmctlError where the answer is not yes."""
-    stream.flush()
-    os.write(2, os.fsencode(f"{question} [y/N] "))
-    if sys.stdin.readline().strip().lower() not in ("y", "yes"):
-        raise DmctlError("Nothing has been changed.")

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from dmctl import section
-from dmctl.cli import signals, stream
+from dmctl.cli import native_options, signals, stream
 from dmctl.cli import thin_options as options
 from dmctl.errors import DmctlError, ExitStatus
 from dmctl.thin import kernel, making
@@ -54,7 +54,7 @@ def create(
     ] = False,
     dry_run: options.DryRun = False,
     yes: options.Yes = False,
-    as_json: options.AsJson = False,
+    as_json: native_options.AsJson = False,
 ) -> None:
     """Make a pool, and in it the catalogue of its volumes.
 
@@ -70,7 +70,7 @@ def create(
     block = None if block_size is None else options.sectors(block_size, "--block-size")
     features = frozenset(word for word, wanted in chosen.items() if wanted)
     made = making.plan(name, metadata, data, block_sectors=block, settings=Settings(0, features), volumes=max_volumes)
-    low_water_blocks = options.size(low_water, "--low-water") // (made.block_sectors * SECTOR_BYTES)
+    low_water_blocks = native_options.size(low_water, "--low-water") // (made.block_sectors * SECTOR_BYTES)
     made = making.plan(
         name,
         metadata,
@@ -84,16 +84,16 @@ def create(
         return
     if not yes:
         what = "a thin pool's metadata, or the like" if making.has_metadata(made.metadata) else None
-        options.ask(metadata, what)
-        options.ask(data, signature_at(data, 0))
+        native_options.ask(metadata, what)
+        native_options.ask(data, signature_at(data, 0))
     with signals.Raised():
         uuid = making.create(made)
     if as_json:
         facts = {"name": name, "uuid": str(uuid), "block_sectors": made.block_sectors, "table": made.line.format()}
-        stream.write(options.as_json("thin pool create", facts))
+        stream.write(native_options.as_json("thin pool create", facts))
 
 
-def open_(name: Name, *, metadata: MetadataDevice, data: DataDevice, as_json: options.AsJson = False) -> None:
+def open_(name: Name, *, metadata: MetadataDevice, data: DataDevice, as_json: native_options.AsJson = False) -> None:
     """Make an existing pool active.
 
     What a crash has interrupted is finished or undone, and told.
@@ -102,22 +102,22 @@ def open_(name: Name, *, metadata: MetadataDevice, data: DataDevice, as_json: op
         notes = making.open_pool(name, metadata, data)
     options.tell(notes)
     if as_json:
-        stream.write(options.as_json("thin pool open", {"name": name, "notes": notes}))
+        stream.write(native_options.as_json("thin pool open", {"name": name, "notes": notes}))
 
 
 def close(
     name: Name,
     *,
     deactivate: Annotated[bool, typer.Option("--deactivate", help="Deactivate its volumes before.")] = False,
-    as_json: options.AsJson = False,
+    as_json: native_options.AsJson = False,
 ) -> None:
     """Make a pool inactive; its data stay where they are."""
     making.close_pool(name, deactivate=deactivate)
     if as_json:
-        stream.write(options.as_json("thin pool close", {"name": name}))
+        stream.write(native_options.as_json("thin pool close", {"name": name}))
 
 
-def status(name: Name, *, as_json: options.AsJson = False) -> None:
+def status(name: Name, *, as_json: native_options.AsJson = False) -> None:
     """Show a pool: how full it is, its state, its settings."""
     state = kernel.state(name)
     volumes = problem = None
@@ -137,7 +137,7 @@ def status(name: Name, *, as_json: options.AsJson = False) -> None:
             "arguments": state.arguments.to_dict(),
             "state": state.status.to_dict(),
         }
-        stream.write(options.as_json("thin pool status", facts))
+        stream.write(native_options.as_json("thin pool status", facts))
         return
     stream.write("".join(f"{label + ':':15}{value}\n" for label, value in _status_rows(state, fill, volumes, problem)))
 
@@ -163,19 +163,19 @@ def _status_rows(
         yield "Warning", warning
 
 
-def resize(name: Name, *, as_json: options.AsJson = False) -> None:
+def resize(name: Name, *, as_json: native_options.AsJson = False) -> None:
     """Take all of a data or metadata device that has grown."""
     before, after = making.resize_pool(name)
     if as_json:
         facts: dict[str, object] = {"name": name, "size_sectors_before": before, "size_sectors": after}
-        stream.write(options.as_json("thin pool resize", facts))
+        stream.write(native_options.as_json("thin pool resize", facts))
     elif before == after:
         stream.write("The data device has not grown.\n")
     else:
         stream.write(f"{format_size(before * SECTOR_BYTES)} -> {format_size(after * SECTOR_BYTES)}\n")
 
 
-def init(name: Name, *, max_volumes: MaxVolumes = None, as_json: options.AsJson = False) -> None:
+def init(name: Name, *, max_volumes: MaxVolumes = None, as_json: native_options.AsJson = False) -> None:
     """Make the catalogue in an empty pool that another tool has made."""
     with signals.Raised():
         made = making.adopt(name, volumes=max_volumes, only_empty=True)
@@ -183,7 +183,7 @@ def init(name: Name, *, max_volumes: MaxVolumes = None, as_json: options.AsJson 
         _tell_adopted(name, made, "thin pool init", as_json)
 
 
-def adopt(name: Name, *, max_volumes: MaxVolumes = None, as_json: options.AsJson = False) -> None:
+def adopt(name: Name, *, max_volumes: MaxVolumes = None, as_json: native_options.AsJson = False) -> None:
     """Make the catalogue in a pool that another tool has made, with the volumes that are there.
 
     They are called by their devices' names, without the pool's; those that are not active are called thin-ID, and are
@@ -199,7 +199,7 @@ def reconcile(
     adopt_orphans: Annotated[
         bool, typer.Option("--adopt", help="Make volumes thin-ID of thins that the catalogue does not know.")
     ] = False,
-    as_json: options.AsJson = False,
+    as_json: native_options.AsJson = False,
 ) -> None:
     """Fit the catalogue to the pool's thins again, after another tool has changed the pool.
 
@@ -217,7 +217,7 @@ def _tell_adopted(name: str, found: making.Adopted, command: str, as_json: bool)
             "lost": [options.volume_facts(volume) for volume in found.lost],
             "orphans": [thin.thin_id for thin in found.orphans],
         }
-        stream.write(options.as_json(command, facts))
+        stream.write(native_options.as_json(command, facts))
         return
     stream.write(f"{name} has {len(found.volumes)} volumes.\n")
     for volume in found.lost:

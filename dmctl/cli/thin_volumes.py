@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from dmctl.cli import signals, stream
+from dmctl.cli import native_options, signals, stream
 from dmctl.cli import thin_options as options
 from dmctl.errors import DmctlError, UsageError
 from dmctl.section import Flags
@@ -51,7 +51,7 @@ def commit(
         messages = [one.message for one in wanted.operations if one.message]
         messages.append(f"set_transaction_id {wanted.sequence - 1} {wanted.sequence}")
         if as_json:
-            stream.write(options.as_json(command, {"dry_run": True, "pool": pool.name, "messages": messages}))
+            stream.write(native_options.as_json(command, {"dry_run": True, "pool": pool.name, "messages": messages}))
         else:
             stream.write("".join(f"dmsetup message {pool.name} 0 {shlex.quote(text)}\n" for text in messages))
         return False
@@ -63,7 +63,7 @@ def commit(
             "volumes": [options.volume_facts(volume) for volume in volumes],
             "suspended_nanoseconds": times,
         }
-        stream.write(options.as_json(command, facts))
+        stream.write(native_options.as_json(command, facts))
     return True
 
 
@@ -71,7 +71,7 @@ def tell_volume(command: str, pool: Pool, name: str, as_json: bool, **more: obje
     """What a volume is now, where JSON is asked for."""
     if as_json:
         facts = {"pool": pool.name, "volume": options.volume_facts(pool.volume(name)), **more}
-        stream.write(options.as_json(command, facts))
+        stream.write(native_options.as_json(command, facts))
 
 
 def create(
@@ -83,7 +83,7 @@ def create(
     blob_file: options.BlobFile = None,
     activate: Activate = False,
     dry_run: options.DryRun = False,
-    as_json: options.AsJson = False,
+    as_json: native_options.AsJson = False,
 ) -> None:
     """Make an empty volume."""
     content = options.blob(blob, blob_file)
@@ -111,7 +111,7 @@ def snapshot(
     noflush: NoFlush = False,
     activate: Activate = False,
     dry_run: options.DryRun = False,
-    as_json: options.AsJson = False,
+    as_json: native_options.AsJson = False,
 ) -> None:
     """Make a snapshot of a volume, or of several at the same moment.
 
@@ -153,7 +153,7 @@ def activate(
     *,
     read_only: Annotated[bool, typer.Option("-r", "--read-only", help="Nothing can be written to it.")] = False,
     dry_run: options.DryRun = False,
-    as_json: options.AsJson = False,
+    as_json: native_options.AsJson = False,
 ) -> None:
     """Make the device of a volume, /dev/mapper/POOL-NAME, and print its path."""
     with changing(pool_name) as pool:
@@ -174,7 +174,7 @@ def deactivate(
     name: options.VolumeName,
     *,
     deferred: Annotated[bool, typer.Option("--deferred", help="Where it is in use, as soon as it is not.")] = False,
-    as_json: options.AsJson = False,
+    as_json: native_options.AsJson = False,
 ) -> None:
     """Remove the device of a volume; the volume stays."""
     with changing(pool_name) as pool:
@@ -191,7 +191,7 @@ def remove(
     ] = False,
     dry_run: options.DryRun = False,
     yes: options.Yes = False,
-    as_json: options.AsJson = False,
+    as_json: native_options.AsJson = False,
 ) -> None:
     """Remove a volume and what it holds, for good.
 
@@ -208,11 +208,12 @@ def remove(
         if not yes:
             if not sys.stdin.isatty():
                 raise UsageError(f"What {name} holds would be lost; --yes removes it.")
-            options.confirm(f"Remove {name} ({format_size(volume.size_sectors * SECTOR_BYTES)}) and what it holds?")
+            size = format_size(volume.size_sectors * SECTOR_BYTES)
+            native_options.confirm(f"Remove {name} ({size}) and what it holds?", "Nothing has been removed.")
         removal.remove(pool, name, discard=not no_discard)
         if as_json:
             facts: dict[str, object] = {"pool": pool.name, "removed": options.volume_facts(volume)}
-            stream.write(options.as_json("thin remove", facts))
+            stream.write(native_options.as_json("thin remove", facts))
 
 
 def rename(
@@ -220,7 +221,7 @@ def rename(
     name: options.VolumeName,
     new_name: Annotated[str, typer.Argument(metavar="NEW_NAME", help="What it is called from now on.")],
     *,
-    as_json: options.AsJson = False,
+    as_json: native_options.AsJson = False,
 ) -> None:
     """Give a volume another name; its device, if it has one, too."""
     with changing(pool_name) as pool:
@@ -235,7 +236,7 @@ def resize(
     *,
     size: Annotated[str, typer.Option("--size", metavar="SIZE", help="The new size.")],
     yes: options.Yes = False,
-    as_json: options.AsJson = False,
+    as_json: native_options.AsJson = False,
 ) -> None:
     """Make a volume larger, or smaller; what was behind the new end is lost. A file system in it is left as it is."""
     sectors = options.sectors(size, "--size")
@@ -262,7 +263,7 @@ def batch(
     nolockfs: NoLockfs = False,
     noflush: NoFlush = False,
     dry_run: options.DryRun = False,
-    as_json: options.AsJson = False,
+    as_json: native_options.AsJson = False,
 ) -> None:
     """Make many changes as one: all of them, or none.
 

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from dmctl.cli import signals, stream
+from dmctl.cli import native_options, signals, stream
 from dmctl.cli import thin_options as options
 from dmctl.control import EventPoll
 from dmctl.errors import DmctlError, ExitStatus
@@ -35,7 +35,7 @@ def monitor(
         typer.Option("--exec", metavar="COMMAND", help="Run this in a shell when a threshold is passed, and go on."),
     ] = None,
     once: Annotated[bool, typer.Option("--once", help="Look once.")] = False,
-    as_json: options.AsJson = False,
+    as_json: native_options.AsJson = False,
 ) -> None:
     """Watch how full a pool becomes: a line at each change of a percent or of the state.
 
@@ -90,7 +90,7 @@ def _run(command: str, pool: str, fill: Fill, mode: str) -> None:
         stream.error(f"dmctl: the command ended with {status}.")
 
 
-def doctor(pool_name: options.PoolName, *, as_json: options.AsJson = False) -> None:
+def doctor(pool_name: options.PoolName, *, as_json: native_options.AsJson = False) -> None:
     """Tell what is wrong with a pool, and the exact steps that lead out of it. Nothing is changed.
 
     The exit status is 6 where something is wrong.
@@ -98,7 +98,7 @@ def doctor(pool_name: options.PoolName, *, as_json: options.AsJson = False) -> N
     found = findings(pool_name)
     if as_json:
         listed = [{"what": one.what, "steps": list(one.steps)} for one in found]
-        stream.write(options.as_json("thin doctor", {"pool": pool_name, "findings": listed}))
+        stream.write(native_options.as_json("thin doctor", {"pool": pool_name, "findings": listed}))
     elif not found:
         stream.write(f"Nothing is wrong with {pool_name}.\n")
     for one in [] if as_json else found:

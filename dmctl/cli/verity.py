@@ -2,15 +2,14 @@
 """dmctl verity format and dump."""
 
 import os
-import sys
 from typing import Annotated
 
 import typer
 
-from dmctl.cli import signals, stream
+from dmctl.cli import native_options, signals, stream
 from dmctl.cli import verity_options as options
 from dmctl.cli.verity_progress import Shown
-from dmctl.errors import DmctlError, UsageError
+from dmctl.errors import UsageError
 from dmctl.verity.existing import read_superblock
 from dmctl.verity.make import Choices, Made, make
 from dmctl.verity.places import signature_at
@@ -45,7 +44,7 @@ def format_(
     threads: options.Threads = None,
     progress: options.Progress = None,
     yes: Annotated[bool, typer.Option("-y", "--yes", help="Overwrite what is there without a question.")] = False,
-    as_json: options.AsJson = False,
+    as_json: native_options.AsJson = False,
 ) -> None:
     """Make the hash tree of DATA in HASH and print its root hash.
 
@@ -56,16 +55,16 @@ def format_(
     """
     choices = Choices(
         data_blocks=data_blocks,
-        data_block_bytes=options.size(data_block_size, "--data-block-size"),
-        hash_block_bytes=options.size(hash_block_size, "--hash-block-size"),
+        data_block_bytes=native_options.size(data_block_size, "--data-block-size"),
+        hash_block_bytes=native_options.size(hash_block_size, "--hash-block-size"),
         algorithm=algorithm,
         salt=options.salt(salt),
         hash_type=hash_type,
-        hash_offset_bytes=options.size(hash_offset, "--hash-offset"),
+        hash_offset_bytes=native_options.size(hash_offset, "--hash-offset"),
         superblock=not no_superblock,
         uuid=options.uuid(uuid),
         fec_path=fec_device,
-        fec_offset_bytes=options.size(fec_offset, "--fec-offset"),
+        fec_offset_bytes=native_options.size(fec_offset, "--fec-offset"),
         fec_roots=fec_roots,
     )
     if uuid is not None and no_superblock:
@@ -79,7 +78,7 @@ def format_(
     if root_hash_file is not None:
         options.write_text(root_hash_file, made.root_hash.hex())
     if as_json:
-        stream.write(options.as_json("verity format", {"hash_device": hashes, **_made(made)}))
+        stream.write(native_options.as_json("verity format", {"hash_device": hashes, **_made(made)}))
     else:
         stream.write(made_text(hashes, made, choices))
 
@@ -115,16 +114,18 @@ def header(path: str, parameters: Parameters, uuid: str, fec: tuple[int, int] | 
 def dump(
     hashes: Annotated[str, typer.Argument(metavar="HASH", help="File or device with the hash tree.")],
     hash_offset: options.HashOffset = "0",
-    as_json: options.AsJson = False,
+    as_json: native_options.AsJson = False,
 ) -> None:
     """Print what the superblock of a hash tree says."""
-    offset_bytes = options.size(hash_offset, "--hash-offset")
+    offset_bytes = native_options.size(hash_offset, "--hash-offset")
     superblock, tree_offset = read_superblock(hashes, offset_bytes)
     parameters = superblock.parameters
     end = tree_offset + parameters.tree_bytes
     if as_json:
         facts = {"hash_device": hashes, "hash_offset_bytes": offset_bytes, **_superblock(superblock)}
-        stream.write(options.as_json("verity dump", {**facts, "tree_offset_bytes": tree_offset, "hash_end_bytes": end}))
+        stream.write(
+            native_options.as_json("verity dump", {**facts, "tree_offset_bytes": tree_offset, "hash_end_bytes": end})
+        )
         return
     stream.write(header(hashes, parameters, str(superblock.uuid)))
     if not offset_bytes:
@@ -164,9 +165,4 @@ def _ask(path: str, offset_bytes: int) -> None:
     found = signature_at(path, offset_bytes)
     if found is None or (found == _OWN_SIGNATURE and os.path.isfile(path)):
         return
-    if not sys.stdin.isatty():
-        raise UsageError(f"{path} holds {found}; --yes overwrites it.")
-    stream.flush()
-    os.write(2, os.fsencode(f"{path} holds {found}. Overwrite it? [y/N] "))
-    if sys.stdin.readline().strip().lower() not in ("y", "yes"):
-        raise DmctlError("Nothing has been written.")
+    native_options.ask(path, found)

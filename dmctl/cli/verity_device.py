@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from dmctl.cli import stream
+from dmctl.cli import native_options, stream
 from dmctl.cli import verity_options as options
 from dmctl.cli.compat.busy import tell_holders
 from dmctl.device import Device
@@ -83,7 +83,7 @@ def open_(
         data,
         hashes,
         options.root_hash(root, root_hash_file),
-        hash_offset_bytes=options.size(hash_offset, "--hash-offset"),
+        hash_offset_bytes=native_options.size(hash_offset, "--hash-offset"),
         parameters=options.parameters(
             no_superblock,
             data,
@@ -101,7 +101,7 @@ def open_(
             check_at_most_once=check_at_most_once,
             try_verify_in_tasklet=use_tasklets,
             fec_path=fec_device,
-            fec_offset_bytes=options.size(fec_offset, "--fec-offset"),
+            fec_offset_bytes=native_options.size(fec_offset, "--fec-offset"),
             fec_roots=fec_roots,
         ),
         signature=None if root_hash_signature is None else _signature(root_hash_signature),
@@ -124,7 +124,7 @@ def _one_of(wanted: dict[str, bool], what: str) -> str | None:
     return chosen[0] if chosen else None
 
 
-def status(name: OpenDevice, as_json: options.AsJson = False) -> None:
+def status(name: OpenDevice, as_json: native_options.AsJson = False) -> None:
     """Show an open verity device."""
     try:
         there = verity.look_at(name)
@@ -142,7 +142,7 @@ def status(name: OpenDevice, as_json: options.AsJson = False) -> None:
             "arguments": there.arguments.to_dict(),
             "state": there.status.to_dict(),
         }
-        stream.write(options.as_json("verity status", facts))
+        stream.write(native_options.as_json("verity status", facts))
         return
     stream.write(text_of(name, there))
 

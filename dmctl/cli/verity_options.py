@@ -1,15 +1,14 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Options and arguments of more than one command of dmctl verity, and what they mean."""
 
-import json
 import os
 import uuid as uuids
 from typing import Annotated
 
 import typer
 
+from dmctl.cli import native_options
 from dmctl.errors import DmctlError, UsageError
-from dmctl.units import parse_size
 from dmctl.verity.places import opened
 from dmctl.verity.tree import Parameters
 
@@ -47,20 +46,9 @@ Progress = Annotated[
     bool | None,
     typer.Option("--progress/--no-progress", help="Show how far it is; otherwise where standard error is a terminal."),
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 # A root hash, a certificate or a signature has some thousand bytes. What has more is none, and need not be read.
 _MAX_FILE_BYTES = 1 << 20
-
-OUTPUT_VERSION = {"vers_major": 1, "vers_minor": 0}
-
-
-def size(text: str, option: str) -> int:
-    """The bytes that an option says, with units or without. Raises UsageError."""
-    try:
-        return parse_size(text, default_unit="b")
-    except ValueError as error:
-        raise UsageError(f"{option}: {error}") from None
 
 
 def salt(text: str | None) -> bytes | None:
@@ -131,23 +119,18 @@ def parameters(
     if not without_superblock:
         return None
     # Checked before it divides.
-    block_bytes = Parameters(1, size(data_block, "--data-block-size")).data_block_bytes
+    block_bytes = Parameters(1, native_options.size(data_block, "--data-block-size")).data_block_bytes
     if blocks is None:
         with opened(data_path) as data:
             blocks = data.size_bytes // block_bytes
     return Parameters(
         blocks,
         block_bytes,
-        size(hash_block, "--hash-block-size"),
+        native_options.size(hash_block, "--hash-block-size"),
         algorithm,
         salt(salt_text) or b"",
         hash_type,
     )
-
-
-def as_json(command: str, facts: dict[str, object]) -> str:
-    """The JSON of a command."""
-    return json.dumps({"output_version": {"command": command, **OUTPUT_VERSION}, **facts}, indent=2) + "\n"
 
 
 def write_text(path: str, text: str) -> None:

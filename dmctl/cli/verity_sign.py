@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
-from dmctl.cli import stream
+from dmctl.cli import native_options, stream
 from dmctl.cli import verity_options as options
 from dmctl.errors import DmctlError, UsageError
 from dmctl.verity import gpt as partitions
@@ -50,7 +50,7 @@ def sign(
     attach: Annotated[
         str | None, typer.Option("--attach", metavar="FILE", help="Take a signature that was made elsewhere.")
     ] = None,
-    as_json: options.AsJson = False,
+    as_json: native_options.AsJson = False,
 ) -> None:
     """Sign a root hash for the kernel: PKCS #7, detached, in DER.
 
@@ -104,7 +104,7 @@ def verify_signature(
         str | None, typer.Option("--cert", metavar="FILE", help="Certificate of the signer, in PEM or DER.")
     ] = None,
     root_hash_file: options.RootFile = None,
-    as_json: options.AsJson = False,
+    as_json: native_options.AsJson = False,
 ) -> None:
     """Check the signature of a root hash, as the kernel would.
 
@@ -158,7 +158,7 @@ def gpt(
             "-o", "--output", metavar="FILE", help="Contents of the signature's partition; - for standard output."
         ),
     ] = None,
-    as_json: options.AsJson = False,
+    as_json: native_options.AsJson = False,
 ) -> None:
     """Print type and UUID of the partitions that systemd finds a verity root or /usr by.
 
@@ -307,4 +307,4 @@ def _signer(certificate: Certificate | None) -> dict[str, Any]:
 
 
 def _print_json(command: str, answer: dict[str, Any], warnings: list[str]) -> None:
-    stream.write(options.as_json(command, {**answer, "warnings": warnings}))
+    stream.write(native_options.as_json(command, {**answer, "warnings": warnings}))

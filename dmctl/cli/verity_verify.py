@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from dmctl.cli import signals, stream
+from dmctl.cli import native_options, signals, stream
 from dmctl.cli import verity_options as options
 from dmctl.cli.verity_progress import Shown
 from dmctl.errors import ExitStatus, UsageError
@@ -39,7 +39,7 @@ def verify(
     fec_roots: options.FecRoots = 2,
     threads: options.Threads = None,
     progress: options.Progress = None,
-    as_json: options.AsJson = False,
+    as_json: native_options.AsJson = False,
 ) -> None:
     """Compare DATA and the hash tree in HASH with the root hash, and tell every block that is wrong.
 
@@ -59,8 +59,8 @@ def verify(
         salt_text=salt,
         hash_type=hash_type,
     )
-    offset_bytes = options.size(hash_offset, "--hash-offset")
-    fec_offset_bytes = options.size(fec_offset, "--fec-offset")
+    offset_bytes = native_options.size(hash_offset, "--hash-offset")
+    fec_offset_bytes = native_options.size(fec_offset, "--fec-offset")
     damages: list[Damage] = []
     outcomes: list[Outcome] = []
     with ExitStack() as stack:
@@ -82,7 +82,7 @@ def verify(
         facts = {"root_hash": root_hash.hex(), "verified": not damages, "damage": [_damage(one) for one in damages]}
         if fec_device is not None:
             facts |= {"repairable": [_outcome(one) for one in outcomes if one.repaired]}
-        stream.write(options.as_json("verity verify", facts))
+        stream.write(native_options.as_json("verity verify", facts))
     elif not damages:
         stream.write(f"Verified: {parameters.data_blocks} data blocks and {parameters.hash_blocks} hash blocks.\n")
     elif fec_device is not None:
@@ -114,7 +114,7 @@ def repair(
     dry_run: Annotated[bool, typer.Option("-n", "--dry-run", help="Only tell what could be repaired.")] = False,
     threads: options.Threads = None,
     progress: options.Progress = None,
-    as_json: options.AsJson = False,
+    as_json: native_options.AsJson = False,
 ) -> None:
     """Put right with the parity of --fec-device what is wrong in DATA and in the hash tree.
 
@@ -136,8 +136,8 @@ def repair(
         salt_text=salt,
         hash_type=hash_type,
     )
-    offset_bytes = options.size(hash_offset, "--hash-offset")
-    fec_offset_bytes = options.size(fec_offset, "--fec-offset")
+    offset_bytes = native_options.size(hash_offset, "--hash-offset")
+    fec_offset_bytes = native_options.size(fec_offset, "--fec-offset")
     outcomes: list[Outcome] = []
     with ExitStack() as stack:
         there = stack.enter_context(
@@ -160,7 +160,7 @@ def repair(
             "repaired": [_outcome(one) for one in outcomes if one.repaired],
             "lost": [_outcome(one) for one in lost],
         }
-        stream.write(options.as_json("verity repair", {**facts, **rows}))
+        stream.write(native_options.as_json("verity repair", {**facts, **rows}))
     elif not outcomes:
         stream.write("Nothing is wrong.\n")
     if lost:

@@ -12,6 +12,7 @@ import pytest
 
 from dmctl.errors import DeviceError
 from dmctl.thin import kernel, making
+from dmctl.thin.batch import Batch
 from dmctl.thin.catalogue import CATALOGUE_ID
 from dmctl.thin.pool import Pool, look
 from guests.fixtures import dmctl_script
