@@ -8,7 +8,7 @@ import typer
 
 from dmctl.cli import native_options, stream
 from dmctl.cli import thin_options as options
-from dmctl.cli.thin_volumes import changing, tell_volume
+from dmctl.cli.thin_volumes import changing, commit
 from dmctl.errors import ExitStatus, UsageError
 from dmctl.thin.batch import Batch
 from dmctl.thin.pool import look
@@ -26,6 +26,7 @@ def set_(
     *,
     blob: options.Blob = None,
     blob_file: options.BlobFile = None,
+    dry_run: options.DryRun = False,
     as_json: native_options.AsJson = False,
 ) -> None:
     """Bind a blob to a volume, in place of the one that it has. An empty one takes it away."""
@@ -33,9 +34,8 @@ def set_(
     if content is None:
         raise UsageError("A blob is needed, --blob or --blob-file.")
     with changing(pool_name) as pool:
-        with pool.batch() as batch:
-            batch.set_blob(name, content)
-        tell_volume("thin blob set", pool, name, as_json)
+        batch = Batch(pool.catalogue, pool.thins)
+        commit(pool, batch, "thin blob set", [batch.set_blob(name, content)], dry_run=dry_run, as_json=as_json)
 
 
 def find(

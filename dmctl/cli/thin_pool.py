@@ -2,6 +2,7 @@
 """dmctl thin pool: pools made, opened, closed, looked at, grown, and put right."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Annotated
 
 import typer
@@ -69,16 +70,9 @@ def create(
     }
     block = None if block_size is None else options.sectors(block_size, "--block-size")
     features = frozenset(word for word, wanted in chosen.items() if wanted)
-    made = making.plan(name, metadata, data, block_sectors=block, settings=Settings(0, features), volumes=max_volumes)
+    made = making.plan(name, metadata, data, block_sectors=block, volumes=max_volumes)
     low_water_blocks = native_options.size(low_water, "--low-water") // (made.block_sectors * SECTOR_BYTES)
-    made = making.plan(
-        name,
-        metadata,
-        data,
-        block_sectors=made.block_sectors,
-        settings=Settings(low_water_blocks, features),
-        volumes=max_volumes,
-    )
+    made = replace(made, settings=Settings(low_water_blocks, features))
     if dry_run:
         stream.write(f"{name}: {made.line.format()}\n")
         return

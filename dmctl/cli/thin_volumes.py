@@ -43,7 +43,14 @@ def changing(name: str) -> Iterator[Pool]:
 
 
 def commit(
-    pool: Pool, batch: Batch, command: str, volumes: list[Volume], *, dry_run: bool, as_json: bool, flags: Flags | None
+    pool: Pool,
+    batch: Batch,
+    command: str,
+    volumes: list[Volume],
+    *,
+    dry_run: bool,
+    as_json: bool,
+    flags: Flags | None = None,
 ) -> bool:
     """Commit and tell, or for --dry-run only tell what would be done. Whether it was committed."""
     if dry_run:
@@ -67,7 +74,7 @@ def commit(
     return True
 
 
-def tell_volume(command: str, pool: Pool, name: str, as_json: bool, **more: object) -> None:
+def _tell_volume(command: str, pool: Pool, name: str, as_json: bool, **more: object) -> None:
     """What a volume is now, where JSON is asked for."""
     if as_json:
         facts = {"pool": pool.name, "volume": options.volume_facts(pool.volume(name)), **more}
@@ -91,7 +98,7 @@ def create(
     with changing(pool_name) as pool:
         batch = Batch(pool.catalogue, pool.thins)
         volume = batch.create(name, sectors, content or b"")
-        done = commit(pool, batch, "thin create", [volume], dry_run=dry_run, as_json=as_json, flags=None)
+        done = commit(pool, batch, "thin create", [volume], dry_run=dry_run, as_json=as_json)
         if done and activate:
             pool.activate(name)
 
@@ -164,7 +171,7 @@ def activate(
             return
         path = pool.activate(name, read_only=read_only)
         if as_json:
-            tell_volume("thin activate", pool, name, True, path=path)
+            _tell_volume("thin activate", pool, name, True, path=path)
         else:
             stream.write(f"{path}\n")
 
@@ -179,7 +186,7 @@ def deactivate(
     """Remove the device of a volume; the volume stays."""
     with changing(pool_name) as pool:
         pool.deactivate(name, deferred=deferred)
-        tell_volume("thin deactivate", pool, name, as_json)
+        _tell_volume("thin deactivate", pool, name, as_json)
 
 
 def remove(
@@ -202,7 +209,7 @@ def remove(
         if dry_run:
             batch = Batch(pool.catalogue, pool.thins)
             batch.remove(name)
-            commit(pool, batch, "thin remove", [], dry_run=True, as_json=as_json, flags=None)
+            commit(pool, batch, "thin remove", [], dry_run=True, as_json=as_json)
             return
         volume = pool.volume(name)
         if not yes:
@@ -221,13 +228,13 @@ def rename(
     name: options.VolumeName,
     new_name: Annotated[str, typer.Argument(metavar="NEW_NAME", help="What it is called from now on.")],
     *,
+    dry_run: options.DryRun = False,
     as_json: native_options.AsJson = False,
 ) -> None:
     """Give a volume another name; its device, if it has one, too."""
     with changing(pool_name) as pool:
-        with pool.batch() as batch:
-            batch.rename(name, new_name)
-        tell_volume("thin rename", pool, new_name, as_json)
+        batch = Batch(pool.catalogue, pool.thins)
+        commit(pool, batch, "thin rename", [batch.rename(name, new_name)], dry_run=dry_run, as_json=as_json)
 
 
 def resize(
@@ -235,10 +242,14 @@ def resize(
     name: options.VolumeName,
     *,
     size: Annotated[str, typer.Option("--size", metavar="SIZE", help="The new size.")],
+    dry_run: options.DryRun = False,
     yes: options.Yes = False,
     as_json: native_options.AsJson = False,
 ) -> None:
-    """Make a volume larger, or smaller; what was behind the new end is lost. A file system in it is left as it is."""
+    """Make a volume larger, or smaller. A file system in it is left as it is.
+
+    What is behind a new end cannot be read any more, but keeps its space, and is there again when the volume grows.
+    """
     sectors = options.sectors(size, "--size")
     with changing(pool_name) as pool:
         volume = pool.volume(name)
@@ -247,10 +258,11 @@ def resize(
             if device is not None and device.info().open_count:
                 raise DmctlError(f"{name} is in use, and cannot become smaller.", errno=errno.EBUSY)
             if not yes:
-                raise UsageError(f"{name} would become smaller, and lose what is behind; --yes does it.")
-        with pool.batch() as batch:
-            batch.resize(name, sectors)
-        tell_volume("thin resize", pool, name, as_json)
+                raise UsageError(
+                    f"{name} would become smaller, and what is behind its end out of reach; --yes does it."
+                )
+        batch = Batch(pool.catalogue, pool.thins)
+        commit(pool, batch, "thin resize", [batch.resize(name, sectors)], dry_run=dry_run, as_json=as_json)
 
 
 # ---- batches ----

@@ -135,9 +135,8 @@ class Reader:
         keys = ffi.new("uint64_t[]", _ENTRIES)
         values = ffi.new("uint8_t[]", _ENTRIES * value_bytes)
         start, more, found = ffi.new("uint64_t *"), ffi.new("int *", 1), ffi.new("size_t *")
-        arguments = (self._reader, root, value_bytes, start, more, keys, values, _ENTRIES, found)
         while more[0]:
-            self.run(lambda: lib.dmctl_thin_list(*arguments))
+            self.run(lib.dmctl_thin_list, root, value_bytes, start, more, keys, values, _ENTRIES, found)
             yield ffi.unpack(keys, found[0]), bytes(ffi.buffer(values, found[0] * value_bytes))
 
     def numbers(self, root: int) -> dict[int, int]:
@@ -154,9 +153,8 @@ class Reader:
         numbers = ffi.new("uint64_t[]", _RUNS * lib.DMCTL_THIN_RUN_NUMBERS)
         start, more, found = ffi.new("uint64_t *"), ffi.new("int *", 1), ffi.new("size_t *")
         pending: Run | None = None
-        arguments = (self._reader, root, data_from, data_to, start, more, numbers, _RUNS, found)
         while more[0]:
-            self.run(lambda: lib.dmctl_thin_runs(*arguments))
+            self.run(lib.dmctl_thin_runs, root, data_from, data_to, start, more, numbers, _RUNS, found)
             flat = ffi.unpack(numbers, found[0] * lib.DMCTL_THIN_RUN_NUMBERS)
             for run in map(Run, flat[::4], flat[1::4], flat[2::4], flat[3::4]):
                 # Where the buffer was full, a run may have been cut in two.
@@ -170,17 +168,17 @@ class Reader:
             yield pending
 
     @property
-    def pointer(self) -> Any:
-        """The struct, for calls of dmctl._thin."""
-        return self._reader
+    def blocks_read(self) -> int:
+        """How many there were until now."""
+        return int(self._reader.blocks_read)
 
-    def run(self, call: Callable[[], int]) -> None:
-        """Call the library so that ^C ends it: in a thread of its own, once it takes longer than a moment.
+    def run(self, function: Callable[..., int], *arguments: Any) -> None:
+        """Call a function of dmctl._thin, behind this reader, in a thread of its own, so that ^C ends it.
 
         Raises DmctlError where memory does not suffice.
         """
         outcome: list[int] = []
-        worker = threading.Thread(target=lambda: outcome.append(call()))
+        worker = threading.Thread(target=lambda: outcome.append(function(self._reader, *arguments)))
         worker.start()
         try:
             while worker.is_alive():

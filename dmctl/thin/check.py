@@ -107,7 +107,6 @@ def _mapped(metadata: Metadata) -> list[tuple[Thin, int]]:
     found = []
     for thin in metadata.thins.values():
         if thin.root is not None:
-            arguments = (metadata.reader.pointer, thin.root, remembered, mapped)
-            metadata.reader.run(lambda arguments=arguments: lib.dmctl_thin_mapped(*arguments))  # type: ignore[misc]
+            metadata.reader.run(lib.dmctl_thin_mapped, thin.root, remembered, mapped)
             found.append((thin, int(mapped[0])))
     return found

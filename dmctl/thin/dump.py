@@ -128,9 +128,8 @@ class _Text:
             return
         lib.dmctl_thin_text_begin(self._text)
         start, more, length = ffi.new("uint64_t *"), ffi.new("int *", 1), ffi.new("size_t *")
-        arguments = (reader.pointer, self._text, thin.root, start, more, self._buffer, _BUFFER_BYTES, length)
         while more[0]:
-            reader.run(lambda: lib.dmctl_thin_text(*arguments))
+            reader.run(lib.dmctl_thin_text, self._text, thin.root, start, more, self._buffer, _BUFFER_BYTES, length)
             _sound(reader)
             if length[0]:
                 yield bytes(ffi.buffer(self._buffer, length[0]))

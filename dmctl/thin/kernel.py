@@ -9,9 +9,10 @@ import uuid as uuids
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from dmctl import names
+from dmctl import holders, names
 from dmctl.device import Device, Options
-from dmctl.errors import DeviceError, DmctlError, ExitStatus, NotFoundError
+from dmctl.errors import DeviceError, DmctlError
+from dmctl.info import Info
 from dmctl.libdm import task as dm
 from dmctl.table import Line
 from dmctl.targets.thin import ThinArguments
@@ -30,10 +31,6 @@ _QUIET = Options(no_flush=True)
 
 class PoolStateError(DmctlError):
     """The pool takes no changes now: read-only, failed, or to be checked."""
-
-    @property
-    def exit_status(self) -> int:
-        return ExitStatus.FAILED
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,21 +149,27 @@ def catalogue_device_name(pool: str) -> str:
 
 def active(pool: uuids.UUID, volume: Volume) -> Device | None:
     """The device of a volume, if it has one."""
-    device = Device(uuid=volume_uuid_text(pool, volume.uuid))
+    info = _info(Device(uuid=volume_uuid_text(pool, volume.uuid)))
+    return Device(info.name) if info else None
+
+
+def _info(device: Device) -> Info | None:
+    """None where there is no such device."""
     try:
-        device.name = device.info().name
-    except (NotFoundError, DeviceError) as error:
+        return device.info()
+    except DeviceError as error:
         if error.errno != errno.ENXIO:
             raise
         return None
-    return Device(device.name)
 
 
-def activate(pool: State, pool_uuid: uuids.UUID, volume: Volume, *, read_only: bool = False) -> None:
-    """Raises DeviceError; EEXIST and EBUSY where there is such a device."""
+def activate(pool: State, pool_uuid: uuids.UUID, volume: Volume, *, read_only: bool = False) -> Device:
+    """The device. Raises DeviceError; EEXIST and EBUSY where there is such a one."""
     line = thin_line(pool, volume.thin_id, volume.size_sectors)
     uuid = volume_uuid_text(pool_uuid, volume.uuid)
-    Device(device_name(pool.name, volume.name)).create([line], uuid=uuid, read_only=read_only)
+    device = Device(device_name(pool.name, volume.name))
+    device.create([line], uuid=uuid, read_only=read_only)
+    return device
 
 
 def thin_line(pool: State, thin_id: int, size_sectors: int) -> Line:
@@ -177,12 +180,7 @@ def thin_line(pool: State, thin_id: int, size_sectors: int) -> Line:
 def activate_catalogue(pool: State, pool_uuid: uuids.UUID, size_bytes: int) -> None:
     """Where it is not active yet. Nobody's rules look at it: it is no volume."""
     device = Device(catalogue_device_name(pool.name), options=Options(no_udev_rules=True))
-    try:
-        device.info()
-    except (NotFoundError, DeviceError) as error:
-        if error.errno != errno.ENXIO:
-            raise
-    else:
+    if _info(device):
         return
     line = thin_line(pool, CATALOGUE_ID, size_bytes // SECTOR_BYTES)
     device.create([line], uuid=catalogue_uuid_text(pool_uuid))
@@ -191,11 +189,8 @@ def activate_catalogue(pool: State, pool_uuid: uuids.UUID, size_bytes: int) -> N
 def remove_catalogue_device(pool: str) -> None:
     """Where it is active."""
     device = Device(catalogue_device_name(pool), options=Options(no_udev_rules=True))
-    try:
+    if _info(device):
         device.remove(retry=True)
-    except (NotFoundError, DeviceError) as error:
-        if error.errno != errno.ENXIO:
-            raise
 
 
 def path_of(device: Device) -> str:
@@ -222,9 +217,7 @@ def open_node(device: Device, flags: int) -> int:
 
 def thin_devices(pool: State) -> Iterable[tuple[str, int, int]]:
     """Name, thin id and sectors of each active device of the pool, whoever has made it."""
-    from dmctl.holders import above
-
-    for holder in above(pool.devno):
+    for holder in holders.above(pool.devno):
         if holder.kind != "dm":
             continue
         try:

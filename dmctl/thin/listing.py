@@ -79,8 +79,7 @@ def spaces(metadata: Metadata, *, exclusive: bool = False) -> Iterator[Space]:
     for thin in metadata.thins.values():
         found[0] = 0
         if thin.root is not None:
-            arguments = (reader.pointer, thin.root, *counts, found)
-            reader.run(lambda arguments=arguments: lib.dmctl_thin_exclusive(*arguments))  # type: ignore[misc]
+            reader.run(lib.dmctl_thin_exclusive, thin.root, *counts, found)
         yield Space(thin, sectors, int(found[0]))
 
 

@@ -43,7 +43,6 @@ _METADATA_SHARE = 4 * 8
 _CATALOGUE_SHARE = 32
 LEAST_BLOCK_SECTORS = 128
 MOST_BLOCK_SECTORS = 1 << 21
-_NO_SETTINGS = Settings()
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,10 +115,9 @@ def plan(
     data_path: str,
     *,
     block_sectors: int | None = None,
-    settings: Settings = _NO_SETTINGS,
     volumes: int | None = None,
 ) -> Plan:
-    """Check all that can be checked before anything is written.
+    """Check all that can be checked before anything is written. The settings are the usual ones.
 
     block_sectors: else the smallest block for which the metadata device is large enough. volumes: how many can be
     made; else MOST_VOLUMES, or what a small pool has room for.
@@ -142,7 +140,7 @@ def plan(
         message = f"--metadata: {metadata.path} has {format_size(metadata.size_sectors * SECTOR_BYTES)}, and blocks of"
         message += f" {format_size(chosen * SECTOR_BYTES)} for {volumes} volumes need {format_size(needed * 512)}."
         raise UsageError(f"{message} A larger --block-size, or fewer --max-volumes, need less.")
-    made = Plan(name, metadata, data, chosen, settings, volumes)
+    made = Plan(name, metadata, data, chosen, Settings(), volumes)
     if made.slot_bytes * 2 > data.size_sectors * SECTOR_BYTES // 2:
         message = f"--data: {data.path} is too small: the catalogue of {volumes} volumes alone takes"
         raise UsageError(f"{message} {format_size(made.slot_bytes * 2)}. --max-volumes makes it smaller.")

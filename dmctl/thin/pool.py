@@ -56,17 +56,9 @@ class PoolInUseError(DmctlError):
 class ForeignPoolError(DmctlError):
     """A pool without a catalogue of dmctl's, or one that belongs to another manager of volumes."""
 
-    @property
-    def exit_status(self) -> int:
-        return ExitStatus.FAILED
-
 
 class CommitError(DmctlError):
     """The kernel has taken all messages, and what it wrote has not reached the disk: the pool is read-only now."""
-
-    @property
-    def exit_status(self) -> int:
-        return ExitStatus.FAILED
 
 
 class Pool:
@@ -302,9 +294,9 @@ class Pool:
     def activate(self, name: str, *, read_only: bool = False) -> str:
         """The path of the device. One that is active already is left as it is. Raises DeviceError."""
         volume = self.volume(name)
-        if kernel.active(self.uuid, volume) is None:
-            kernel.activate(self.state, self.uuid, volume, read_only=read_only)
-        device = kernel.active(self.uuid, volume) or Device(kernel.device_name(self.name, name))
+        device = kernel.active(self.uuid, volume)
+        if device is None:
+            device = kernel.activate(self.state, self.uuid, volume, read_only=read_only)
         return kernel.path_of(device)
 
     def deactivate(self, name: str, *, deferred: bool = False) -> None:

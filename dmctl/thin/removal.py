@@ -41,10 +41,8 @@ def remove(pool: Pool, name: str, *, discard: bool = True, progress: Callable[[i
         and "ignore_discard" not in pool.catalogue.settings.features
     ):
         if device is None:
-            kernel.activate(pool.state, pool.uuid, volume)
-            device = kernel.active(pool.uuid, volume)
-        if device is not None:
-            _discard(device, volume.size_sectors * SECTOR_BYTES, progress)
+            device = kernel.activate(pool.state, pool.uuid, volume)
+        _discard(device, volume.size_sectors * SECTOR_BYTES, progress)
     if device is not None:
         device.remove(retry=True)
     with pool.batch() as batch:

@@ -69,13 +69,11 @@ class References:
 
     def nodes(self, root: int, value_bytes: int) -> None:
         """Those to the nodes of a tree."""
-        arguments = (self.reader.pointer, root, value_bytes, self.metadata.numbers)
-        self.reader.run(lambda: lib.dmctl_thin_count_nodes(*arguments))
+        self.reader.run(lib.dmctl_thin_count_nodes, root, value_bytes, self.metadata.numbers)
 
     def thins(self, root: int) -> None:
         """Those in the tree of thins, and in all their trees."""
-        arguments = (self.reader.pointer, root, self.metadata.numbers, self.data.numbers, self.data.blocks)
-        self.reader.run(lambda: lib.dmctl_thin_count(*arguments))
+        self.reader.run(lib.dmctl_thin_count, root, self.metadata.numbers, self.data.numbers, self.data.blocks)
 
 
 def data_counts(reader: Reader, space_map: SpaceMap, references: References | None = None) -> Counts:

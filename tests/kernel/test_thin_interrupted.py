@@ -7,12 +7,10 @@ import sys
 
 import pytest
 
-from dmctl.thin import making
 from dmctl.thin.catalogue import CATALOGUE_ID
 from dmctl.thin.pool import Pool
 from kernel import thin_pools
-from kernel.test_thin_pool import thins
-from kernel.thin_pools import MIB, dmsetup, run
+from kernel.thin_pools import MIB, dmsetup, thins
 
 # Runs a dmctl command line. Around each write of a slot and each message to a pool there is a step; at the chosen one
 # the process gets a signal.
@@ -50,18 +48,15 @@ LINES = "snapshot kept s1\nsnapshot kept s2\ncreate new 1M\nremove old\n"
 
 @pytest.fixture
 def tank(prefix, disk):
-    subprocess.run(["modprobe", "-q", "dm-thin-pool"], check=False)
+    """A pool with an active volume "kept", and "old": its name and metadata."""
     name = prefix + "tank"
-    metadata, data = str(disk(8 * MIB).path), str(disk(32 * MIB).path)
-    making.create(making.plan(name, metadata, data, volumes=50))
-    with Pool.opened(name) as pool:
-        with pool.batch() as batch:
-            batch.create("kept", 2048, b"blob")
-            batch.create("old", 2048)
-        pool.activate("kept")
-    yield name, metadata
-    thin_pools.stop(name)
-    run("thin_check", metadata)
+    with thin_pools.tank(name, disk, data_bytes=32 * MIB, volumes=50) as (metadata, _):
+        with Pool.opened(name) as pool:
+            with pool.batch() as batch:
+                batch.create("kept", 2048, b"blob")
+                batch.create("old", 2048)
+            pool.activate("kept")
+        yield name, metadata
 
 
 def child(*words, stdin=b""):

@@ -6,7 +6,6 @@ import os
 import subprocess
 import threading
 import uuid
-from xml.etree import ElementTree
 
 import pytest
 
@@ -17,32 +16,18 @@ from dmctl.thin.catalogue import CATALOGUE_ID
 from dmctl.thin.pool import Pool, look
 from guests.fixtures import dmctl_script
 from kernel import thin_pools
-from kernel.thin_pools import MIB, dmsetup, run, write
+from kernel.thin_pools import MIB, dmsetup, run, thins, write
 
 KIB = 1024
 
 
 @pytest.fixture
 def tank(prefix, disk):
-    """A pool of dmctl's, with its name and the nodes of metadata and data; checked at the end."""
-    subprocess.run(["modprobe", "-q", "dm-thin-pool"], check=False)
+    """A pool of dmctl's: its name, and the nodes of metadata and data; its metadata are checked at the end."""
     name = prefix + "tank"
-    metadata, data = str(disk(8 * MIB).path), str(disk(128 * MIB).path)
-    making.create(making.plan(name, metadata, data, volumes=200))
-    yield name, metadata, data
-    thin_pools.stop(name)
-    run("thin_check", metadata)
-    assert b'sound": true' in run(dmctl_script(), "thin", "check", metadata, "--json")
-
-
-def thins(metadata, name):
-    """Ids, with the transaction id of their making, as thin_dump tells."""
-    dmsetup("message", name, "0", "reserve_metadata_snap")
-    try:
-        dumped = ElementTree.fromstring(run("thin_dump", "-m", "--skip-mappings", metadata))
-    finally:
-        dmsetup("message", name, "0", "release_metadata_snap")
-    return {int(one.get("dev_id")): int(one.get("transaction")) for one in dumped}
+    with thin_pools.tank(name, disk) as (metadata, data):
+        yield name, metadata, data
+    assert b'"sound": true' in run(dmctl_script(), "thin", "check", metadata, "--json")
 
 
 def transaction(name):
@@ -189,6 +174,15 @@ def test_dry_run_changes_nothing(tank, dmctl):
         f"dmsetup message {name} 0 'set_transaction_id 1 2'",
     ]
     assert transaction(name) == 1 and not listed(dmctl, name)
+    assert dmctl("thin", "create", name, "a", "--size", "1M").status == 0
+    before = listed(dmctl, name)
+    for words in (
+        ["rename", name, "a", "b"],
+        ["resize", name, "a", "--size", "2M"],
+        ["blob", "set", name, "a", "--blob", "x"],
+    ):
+        assert dmctl("thin", *words, "--dry-run").text == f"dmsetup message {name} 0 'set_transaction_id 2 3'\n"
+    assert transaction(name) == 2 and listed(dmctl, name) == before
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ import json
 import os
 import signal
 import subprocess
+from dataclasses import replace
 
 import pytest
 
@@ -22,7 +23,7 @@ def tank(prefix, disk):
     subprocess.run(["modprobe", "-q", "dm-thin-pool"], check=False)
     name = prefix + "tank"
     metadata, data = str(disk(4 * MIB).path), str(disk(32 * MIB).path)
-    making.create(making.plan(name, metadata, data, settings=Settings(low_water_blocks=256), volumes=20))
+    making.create(replace(making.plan(name, metadata, data, volumes=20), settings=Settings(low_water_blocks=256)))
     run(dmctl_script(), "thin", "create", name, "a", "--size", "64M", "--activate")
     yield name, metadata
     thin_pools.stop(name)

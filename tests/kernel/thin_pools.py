@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Thin pools made with dmsetup, for tests in the guest."""
+"""Thin pools for tests in the guest, made with dmsetup or by dmctl."""
 
 import subprocess
 from contextlib import contextmanager
+from xml.etree import ElementTree
 
+from dmctl.thin import making
 from guests.kernel_state import DMSETUP
 
 MIB = 1 << 20
@@ -31,6 +33,27 @@ def pool(name, disk, *, data_bytes=64 * MIB, metadata_bytes=4 * MIB, features=""
         yield str(metadata), str(data)
     finally:
         stop(name)
+
+
+@contextmanager
+def tank(name, disk, *, metadata_bytes=8 * MIB, data_bytes=128 * MIB, volumes=200):
+    """The nodes of metadata and data of an active pool of dmctl's; at the end it is removed and checked."""
+    subprocess.run(["modprobe", "-q", "dm-thin-pool"], check=False)
+    metadata, data = (str(disk(size).path) for size in (metadata_bytes, data_bytes))
+    making.create(making.plan(name, metadata, data, volumes=volumes))
+    yield metadata, data
+    stop(name)
+    run("thin_check", metadata)
+
+
+def thins(metadata, name):
+    """Ids, with the transaction id of their making, as thin_dump tells of the live pool."""
+    dmsetup("message", name, "0", "reserve_metadata_snap")
+    try:
+        dumped = ElementTree.fromstring(run("thin_dump", "-m", "--skip-mappings", metadata))
+    finally:
+        dmsetup("message", name, "0", "release_metadata_snap")
+    return {int(one.get("dev_id")): int(one.get("transaction")) for one in dumped}
 
 
 def start(name, metadata, data, *, data_bytes=64 * MIB, features=""):

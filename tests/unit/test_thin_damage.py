@@ -69,7 +69,7 @@ def test_every_block_of_this_file_is_read(sound):
     assert set(in_use) == {"superblock", "node", "bitmap", "index"}
     with opened(str(sound)) as metadata:
         check(metadata)
-        reads = metadata.reader.pointer.blocks_read
+        reads = metadata.reader.blocks_read
     # The superblock is not counted; trees of index entries and of large counts are read twice.
     assert reads >= sum(map(len, in_use.values())) - 1
 
