@@ -22,7 +22,7 @@ function __dmctl_devices
 end
 
 set -g __dmctl_of_dmsetup help create remove remove_all suspend resume load clear reload wipe_table rename measure message ls info deps stats status table wait mknodes mangle udevcreatecookie udevreleasecookie udevflags udevcomplete udevcomplete_all udevcookies target-version targets version setgeometry splitname
-set -g __dmctl_commands $__dmctl_of_dmsetup show tree top holders explain build verity veritysetup thin check install-links
+set -g __dmctl_commands $__dmctl_of_dmsetup show tree top events holders explain build verity veritysetup thin check install-links
 
 # The names of the volumes of the pool that is named before, if one is; a pool's otherwise.
 function __dmctl_volumes -a command
@@ -132,6 +132,7 @@ function __dmctl_complete
                 show 'Show devices: size, target, state, what they stand on, how full they are.' \
                 tree 'Show what stands on what, from the top to the disks.' \
                 top 'Watch I/O rates, latency and requests in flight.' \
+                events 'Watch what happens to devices.' \
                 holders 'Tell who keeps a device busy.' \
                 explain 'Tell what each word of a table and of a status means.' \
                 build 'Print a table line, or make a device, from arguments with names and units.' \
@@ -141,12 +142,12 @@ function __dmctl_complete
                 check 'Look for mistakes in a table before the kernel is asked.' \
                 install-links 'Make links to dmctl by dmsetup\'s names.'
             end | string match -- "$typed*"
-        case create:--gid create:-G create:--major create:-j create:--minor create:-m create:--mode create:-M create:--udevcookie create:--table create:--uid create:-U create:--uuid create:-u remove:--major remove:-j remove:--minor remove:-m remove:--udevcookie remove:--uuid remove:-u suspend:--major suspend:-j suspend:--minor suspend:-m suspend:--uuid suspend:-u resume:--major resume:-j resume:--minor resume:-m resume:--udevcookie resume:--uuid resume:-u load:--major load:-j load:--minor load:-m load:--table load:--uuid load:-u clear:--major clear:-j clear:--minor clear:-m clear:--uuid clear:-u reload:--major reload:-j reload:--minor reload:-m reload:--table reload:--uuid reload:-u wipe_table:--udevcookie rename:--major rename:-j rename:--minor rename:-m rename:--udevcookie rename:--uuid rename:-u measure:--major measure:-j measure:--minor measure:-m measure:--uuid measure:-u message:--major message:-j message:--minor message:-m message:--uuid message:-u ls:--exec info:--count info:--interval info:--major info:-j info:--minor info:-m info:--separator info:--uuid info:-u deps:--major deps:-j deps:--minor deps:-m deps:--uuid deps:-u stats:--alias stats:--areas stats:--areasize stats:--bounds stats:--count stats:--groupid stats:--interval stats:--length stats:--major stats:-j stats:--minor stats:-m stats:--programid stats:--regions stats:--regionid stats:--separator stats:--start stats:--units stats:--uuid stats:-u stats:--userdata status:--exec status:--major status:-j status:--minor status:-m status:--uuid status:-u table:--exec table:--major table:-j table:--minor table:-m table:--uuid table:-u wait:--major wait:-j wait:--minor wait:-m wait:--uuid wait:-u splitname:--separator build:--create build:--uuid build:--size verity-format:--hash verity-format:-h verity-format:--format verity-format:--data-block-size verity-format:--hash-block-size verity-format:--data-blocks verity-format:--hash-offset verity-format:--salt verity-format:-s verity-format:--uuid verity-format:--fec-offset verity-format:--fec-roots verity-format:--threads verity-verify:--hash-offset verity-verify:--hash verity-verify:-h verity-verify:--format verity-verify:--data-block-size verity-verify:--hash-block-size verity-verify:--data-blocks verity-verify:--salt verity-verify:-s verity-verify:--fec-offset verity-verify:--fec-roots verity-verify:--threads verity-repair:--hash-offset verity-repair:--hash verity-repair:-h verity-repair:--format verity-repair:--data-block-size verity-repair:--hash-block-size verity-repair:--data-blocks verity-repair:--salt verity-repair:-s verity-repair:--fec-offset verity-repair:--fec-roots verity-repair:--threads verity-dump:--hash-offset verity-open:--hash-offset verity-open:--hash verity-open:-h verity-open:--format verity-open:--data-block-size verity-open:--hash-block-size verity-open:--data-blocks verity-open:--salt verity-open:-s verity-open:--fec-offset verity-open:--fec-roots verity-sign:--key verity-sign:--digest verity-gpt:--arch veritysetup:--data-block-size veritysetup:--data-blocks veritysetup:--fec-device veritysetup:--fec-offset veritysetup:--fec-roots veritysetup:--format veritysetup:--hash veritysetup:-h veritysetup:--hash-block-size veritysetup:--hash-offset veritysetup:--root-hash-file veritysetup:--root-hash-signature veritysetup:--salt veritysetup:-s veritysetup:--uuid thin-pool-create:--block-size thin-pool-create:--max-volumes thin-pool-create:--low-water thin-pool-init:--max-volumes thin-pool-adopt:--max-volumes thin-create:--size thin-create:--blob thin-snapshot:--group thin-snapshot:--blob thin-resize:--size thin-blob-set:--blob thin-find:--blob thin-find:--name thin-find:--uuid thin-ls:--format thin-ls:-o thin-monitor:--data thin-monitor:--metadata thin-monitor:--interval thin-monitor:--exec thin-dump:--format thin-dump:-f thin-dump:--dev-id thin-delta:--snap1 thin-delta:--snap2 thin-delta:--size thin-rmap:--region thin-metadata-size:--block-size thin-metadata-size:-b thin-metadata-size:--pool-size thin-metadata-size:-s thin-metadata-size:--max-thins thin-metadata-size:-m thin-metadata-size:--unit thin-metadata-size:-u check:--table
+        case create:--gid create:-G create:--major create:-j create:--minor create:-m create:--mode create:-M create:--udevcookie create:--table create:--uid create:-U create:--uuid create:-u remove:--major remove:-j remove:--minor remove:-m remove:--udevcookie remove:--uuid remove:-u suspend:--major suspend:-j suspend:--minor suspend:-m suspend:--uuid suspend:-u resume:--major resume:-j resume:--minor resume:-m resume:--udevcookie resume:--uuid resume:-u load:--major load:-j load:--minor load:-m load:--table load:--uuid load:-u clear:--major clear:-j clear:--minor clear:-m clear:--uuid clear:-u reload:--major reload:-j reload:--minor reload:-m reload:--table reload:--uuid reload:-u wipe_table:--udevcookie rename:--major rename:-j rename:--minor rename:-m rename:--udevcookie rename:--uuid rename:-u measure:--major measure:-j measure:--minor measure:-m measure:--uuid measure:-u message:--major message:-j message:--minor message:-m message:--uuid message:-u ls:--exec info:--count info:--interval info:--major info:-j info:--minor info:-m info:--separator info:--uuid info:-u deps:--major deps:-j deps:--minor deps:-m deps:--uuid deps:-u stats:--alias stats:--areas stats:--areasize stats:--bounds stats:--count stats:--groupid stats:--interval stats:--length stats:--major stats:-j stats:--minor stats:-m stats:--programid stats:--regions stats:--regionid stats:--separator stats:--start stats:--units stats:--uuid stats:-u stats:--userdata status:--exec status:--major status:-j status:--minor status:-m status:--uuid status:-u table:--exec table:--major table:-j table:--minor table:-m table:--uuid table:-u wait:--major wait:-j wait:--minor wait:-m wait:--uuid wait:-u splitname:--separator events:--name events:--uuid events:--count events:--timeout events:--since-counter events:--until events:--poll events:--exec events:--jobs build:--create build:--uuid build:--size verity-format:--hash verity-format:-h verity-format:--format verity-format:--data-block-size verity-format:--hash-block-size verity-format:--data-blocks verity-format:--hash-offset verity-format:--salt verity-format:-s verity-format:--uuid verity-format:--fec-offset verity-format:--fec-roots verity-format:--threads verity-verify:--hash-offset verity-verify:--hash verity-verify:-h verity-verify:--format verity-verify:--data-block-size verity-verify:--hash-block-size verity-verify:--data-blocks verity-verify:--salt verity-verify:-s verity-verify:--fec-offset verity-verify:--fec-roots verity-verify:--threads verity-repair:--hash-offset verity-repair:--hash verity-repair:-h verity-repair:--format verity-repair:--data-block-size verity-repair:--hash-block-size verity-repair:--data-blocks verity-repair:--salt verity-repair:-s verity-repair:--fec-offset verity-repair:--fec-roots verity-repair:--threads verity-dump:--hash-offset verity-open:--hash-offset verity-open:--hash verity-open:-h verity-open:--format verity-open:--data-block-size verity-open:--hash-block-size verity-open:--data-blocks verity-open:--salt verity-open:-s verity-open:--fec-offset verity-open:--fec-roots verity-sign:--key verity-sign:--digest verity-gpt:--arch veritysetup:--data-block-size veritysetup:--data-blocks veritysetup:--fec-device veritysetup:--fec-offset veritysetup:--fec-roots veritysetup:--format veritysetup:--hash veritysetup:-h veritysetup:--hash-block-size veritysetup:--hash-offset veritysetup:--root-hash-file veritysetup:--root-hash-signature veritysetup:--salt veritysetup:-s veritysetup:--uuid thin-pool-create:--block-size thin-pool-create:--max-volumes thin-pool-create:--low-water thin-pool-init:--max-volumes thin-pool-adopt:--max-volumes thin-create:--size thin-create:--blob thin-snapshot:--group thin-snapshot:--blob thin-resize:--size thin-blob-set:--blob thin-find:--blob thin-find:--name thin-find:--uuid thin-ls:--format thin-ls:-o thin-monitor:--data thin-monitor:--metadata thin-monitor:--interval thin-monitor:--exec thin-dump:--format thin-dump:-f thin-dump:--dev-id thin-delta:--snap1 thin-delta:--snap2 thin-delta:--size thin-rmap:--region thin-metadata-size:--block-size thin-metadata-size:-b thin-metadata-size:--pool-size thin-metadata-size:-s thin-metadata-size:--max-thins thin-metadata-size:-m thin-metadata-size:--unit thin-metadata-size:-u check:--table
         case create:--readahead resume:--readahead
             __dmctl_words "$head" auto none
         case remove:--select remove:-S suspend:--select suspend:-S resume:--select resume:-S clear:--select clear:-S wipe_table:--select wipe_table:-S measure:--select measure:-S info:--select info:-S info:--options info:-o info:--sort info:-O deps:--select deps:-S status:--select status:-S table:--select table:-S
             __dmctl_list "$head" "$typed" name mangled_name unmangled_name uuid mangled_uuid unmangled_uuid read_ahead blkdevname attr tables_loaded suspended readonly devno major minor open segments events device_count devs_used devnos_used blkdevs_used device_ref_count names_using_dev devnos_using_dev subsystem vg_name lv_name lv_layer
-        case measure:--target ls:--target status:--target table:--target
+        case measure:--target ls:--target status:--target table:--target events:--target
             __dmctl_words "$head" bow cache clone crypt delay dust ebs era error flakey integrity linear log-writes mirror multipath raid snapshot snapshot-merge snapshot-origin striped switch thin thin-pool unstriped vdo verity writecache zero zoned
         case ls:--options ls:-o
             __dmctl_list "$head" "$typed" devno blkdevname devname device nodevice status table active open uuid rw utf vt100 ascii inverted compact notrunc
@@ -168,6 +169,8 @@ function __dmctl_complete
             __dmctl_words "$head" name reads writes latency in-flight utilisation
         case top:--device thin-pool-create:--metadata thin-pool-create:--data thin-pool-open:--metadata thin-pool-open:--data thin-ls:--data
             __dmctl_devices
+        case events:--type
+            __dmctl_words "$head" added removed renamed loaded cleared suspended resumed table event corrupted path-failed path-reinstated status stalled overflow
         case explain:--table verity-format:--root-hash-file verity-format:--fec-device verity-verify:--root-hash-file verity-verify:--fec-device verity-repair:--root-hash-file verity-repair:--fec-device verity-open:--root-hash-file verity-open:--root-hash-signature verity-open:--fec-device verity-sign:--root-hash-file verity-sign:--cert verity-sign:--output verity-sign:-o verity-sign:--passphrase-file verity-sign:--emit verity-sign:--attach verity-verify-signature:--cert verity-verify-signature:--root-hash-file verity-gpt:--root-hash-file verity-gpt:--sign verity-gpt:--cert verity-gpt:--output verity-gpt:-o thin-create:--blob-file thin-snapshot:--blob-file thin-blob-set:--blob-file thin-dump:--output thin-dump:-o
             __fish_complete_path $typed
         case '*'
@@ -658,6 +661,26 @@ function __dmctl_operands -a command previous program typed
                     --device 'Only this device; may be repeated' \
                     --json 'Print JSON, an object on a line of its own each time' \
                     --debug 'print the log and the trace of a failure'
+            case events
+                printf '%s\t%s\n' \
+                    --help 'explain the command'
+                contains -- $program dmsetup dmstats
+                or printf '%s\t%s\n' \
+                    --name 'Devices of such names, such as vg0-*' \
+                    --uuid 'Devices of such uuids, such as LVM-*' \
+                    --target 'Devices with this target in their table' \
+                    --type 'Events of this type; --type help lists them' \
+                    --count 'End after so many events' \
+                    --once 'End after one event, as --count 1 does' \
+                    --timeout 'End then, with exit status 124' \
+                    --since-counter 'Tell at once where the event counter is not N' \
+                    --until 'End when this holds for DEVICE: hydrated==total' \
+                    --poll 'Look so often at what raises no event' \
+                    --exec 'Run this at each event, without a shell' \
+                    --shell 'Run the command of --exec in a shell' \
+                    --jobs 'Run at most so many at once' \
+                    --json 'Print JSON' \
+                    --debug 'print the log and the trace of a failure'
             case holders
                 printf '%s\t%s\n' \
                     --help 'explain the command'
@@ -1019,6 +1042,7 @@ function __dmctl_operands -a command previous program typed
                     --help 'explain the command'
                 contains -- $program dmsetup dmstats
                 or printf '%s\t%s\n' \
+                    --dry-run 'Print messages and tables, and change nothing' \
                     --json 'Print JSON' \
                     --debug 'print the log and the trace of a failure'
             case thin-resize
@@ -1027,6 +1051,7 @@ function __dmctl_operands -a command previous program typed
                 contains -- $program dmsetup dmstats
                 or printf '%s\t%s\n' \
                     --size 'The new size' \
+                    --dry-run 'Print messages and tables, and change nothing' \
                     --yes 'Ask no question' \
                     --json 'Print JSON' \
                     --debug 'print the log and the trace of a failure'
@@ -1053,6 +1078,7 @@ function __dmctl_operands -a command previous program typed
                 or printf '%s\t%s\n' \
                     --blob 'Bind this to it, 256 bytes at the most' \
                     --blob-file 'Likewise, what is in this file; - is standard input' \
+                    --dry-run 'Print messages and tables, and change nothing' \
                     --json 'Print JSON' \
                     --debug 'print the log and the trace of a failure'
             case thin-find
@@ -1226,7 +1252,7 @@ function __dmctl_operands -a command previous program typed
             __fish_complete_path $typed
         case 'create:*' 'verity-format:*' 'verity-verify:*' 'verity-repair:*' 'verity-dump:*' 'verity-open:*' 'verity-verify-signature:*' 'check:*' 'install-links:*'
             __fish_complete_path $typed
-        case 'remove:*' 'suspend:*' 'resume:*' 'clear:*' 'wipe_table:*' 'rename:*' 'measure:*' 'message:*' 'info:*' 'deps:*' 'stats:*' 'status:*' 'table:*' 'wait:*' 'mknodes:*' 'mangle:*' 'setgeometry:*' 'show:*' 'tree:*' 'holders:*' 'explain:*' 'verity-status:*' 'verity-close:*' 'thin-find:*' 'thin-ls:*' 'thin-monitor:*' 'thin-doctor:*' 'thin-dump:*' 'thin-check:*' 'thin-delta:*' 'thin-rmap:*'
+        case 'remove:*' 'suspend:*' 'resume:*' 'clear:*' 'wipe_table:*' 'rename:*' 'measure:*' 'message:*' 'info:*' 'deps:*' 'stats:*' 'status:*' 'table:*' 'wait:*' 'mknodes:*' 'mangle:*' 'setgeometry:*' 'show:*' 'tree:*' 'events:*' 'holders:*' 'explain:*' 'verity-status:*' 'verity-close:*' 'thin-find:*' 'thin-ls:*' 'thin-monitor:*' 'thin-doctor:*' 'thin-dump:*' 'thin-check:*' 'thin-delta:*' 'thin-rmap:*'
             __dmctl_devices
         case 'load:*' 'reload:*' 'thin-batch:*'
             __dmctl_devices

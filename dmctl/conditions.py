@@ -4,9 +4,10 @@
     FIELD = VALUE    equal (== too)         FIELD =~ REGEX    matches somewhere
     FIELD != VALUE   not equal              FIELD !~ REGEX    does not
     FIELD < VALUE    and <= > >=            A && B, A || B, !A, (A); a comma is && too
-A value is a number, perhaps with a unit (64K, 10G, 8s), or text, in quotes where it holds blanks or operators. A field
-that holds several values meets a condition where one of them does, != and !~ where none is as named. A field without
-a value meets != and !~ only.
+A value is a number, perhaps with a unit (64K, 10G, 8s), or text, in quotes where it holds blanks or operators; where
+that was asked for, a field's name without quotes stands for what the field holds. A field that holds several values
+meets a condition where one of them does, != and !~ where none is as named. A field without a value meets != and !~
+only.
 """
 
 from __future__ import annotations
@@ -29,9 +30,10 @@ _TOKEN = re.compile(
 _NEGATED = {"!=": "=", "!~": "=~"}
 
 
-def parse(text: str, fields: Container[str] | None = None) -> Condition:
-    """The condition that a text states. fields: the names there are, if that is known. Raises UsageError."""
-    parser = _Parser(text, fields)
+def parse(text: str, fields: Container[str] | None = None, *, between: Container[str] = ()) -> Condition:
+    """The condition that a text states. fields: the names there are, if that is known. between: those of them that may
+    stand for a value too. Raises UsageError."""
+    parser = _Parser(text, fields, between)
     found = parser.any_of()
     if parser.kind:
         parser.fail("cannot be understood")
@@ -39,10 +41,12 @@ def parse(text: str, fields: Container[str] | None = None) -> Condition:
 
 
 class _Parser:
-    def __init__(self, text: str, fields: Container[str] | None):
+    def __init__(self, text: str, fields: Container[str] | None, between: Container[str]):
         self._text = text
         self._fields = fields
+        self._between = between
         self._at = 0
+        self.quoted = False
         self.kind = self.token = ""
         self._next()
 
@@ -60,7 +64,8 @@ class _Parser:
             self.kind, self.token = "?", rest.strip()
             return
         self._at += match.end()
-        self.kind = "word" if match.lastgroup in ("double", "single") else str(match.lastgroup)
+        self.quoted = match.lastgroup in ("double", "single")
+        self.kind = "word" if self.quoted else str(match.lastgroup)
         self.token = match[str(match.lastgroup)]
 
     def _take(self, *tokens: str) -> bool:
@@ -106,12 +111,16 @@ class _Parser:
         if self.kind != "word":
             self.fail("lacks a value")
         wanted = self.token
+        is_field = not self.quoted and wanted in self._between
         self._next()
         positive = _NEGATED.get(operator, operator)
-        test = _test(positive, wanted)
-        if operator in _NEGATED:
-            return lambda value: not any(map(test, _each(value(field))))
-        return lambda value: any(map(test, _each(value(field))))
+        fixed = None if is_field else _test(positive, wanted)
+
+        def met(value: Callable[[str], Value]) -> bool:
+            tests = [fixed] if fixed else [_test(positive, _text(other)) for other in _each(value(wanted))]
+            return any(test(one) for test in tests for one in _each(value(field)))
+
+        return (lambda value: not met(value)) if operator in _NEGATED else met
 
 
 def _each(value: Value) -> tuple[Value, ...]:

@@ -131,14 +131,46 @@ def open_control() -> int:
         raise DmctlError(f"{CONTROL} cannot be opened: {error.strerror}.", errno=error.errno or 0) from None
 
 
+class Listed:
+    """A device as the control node tells of it; name and uuid as the kernel has them, mangled by libdevmapper.
+
+    uuid, suspended and inactive_table are None where only the list was asked for.
+    """
+
+    __slots__ = ("devno", "event_nr", "inactive_table", "name", "suspended", "uuid")
+
+    def __init__(
+        self,
+        name: str,
+        devno: tuple[int, int],
+        event_nr: int,
+        *,
+        uuid: str | None = None,
+        suspended: bool | None = None,
+        inactive_table: bool | None = None,
+    ):
+        self.name = name
+        self.devno = devno
+        self.event_nr = event_nr
+        self.uuid = uuid
+        self.suspended = suspended
+        self.inactive_table = inactive_table
+
+
 class EventPoll:
     """Waits for the next event of any device (DM_DEV_ARM_POLL, dm ioctl 4.37, Linux 4.13). Enter raises DmctlError.
 
-    arm(), look at the devices, wait(): an event after the arm() ends the wait, so that none is missed.
+    arm(), look at the devices, wait(): an event after the arm() ends the wait, so that none is missed. Events are those
+    of targets, and devices that are made, renamed and removed, and tables that become live; not a suspend or its end.
     """
 
-    _ARM_POLL = 0xC138FD10  # _IOWR(DM_IOCTL, DM_DEV_ARM_POLL_CMD, struct dm_ioctl)
+    # _IOWR(DM_IOCTL, number of the command, struct dm_ioctl)
+    _ARM_POLL, _LIST_DEVICES, _DEV_STATUS = 0xC138FD10, 0xC138FD02, 0xC138FD07
     _REQUEST_BYTES = 312  # struct dm_ioctl
+    _SUSPENDED, _INACTIVE, _BUFFER_FULL = 1 << 1, 1 << 6, 1 << 8
+
+    def __init__(self) -> None:
+        self._list_bytes = 16384
 
     def __enter__(self) -> "Self":
         self._descriptor = open_control()
@@ -149,14 +181,13 @@ class EventPoll:
     ) -> None:
         os.close(self._descriptor)
 
+    def fileno(self) -> int:
+        """The descriptor, for a poll of one's own: readable from an event on."""
+        return self._descriptor
+
     def arm(self) -> None:
         """What has happened until now is known."""
-        import fcntl
-        import struct
-
-        # Version 4.0.0, the size, and where data would begin.
-        head = struct.pack("=5I", 4, 0, 0, self._REQUEST_BYTES, self._REQUEST_BYTES)
-        fcntl.ioctl(self._descriptor, self._ARM_POLL, head.ljust(self._REQUEST_BYTES, b"\0"))
+        self._ask(self._ARM_POLL, self._REQUEST_BYTES)
 
     def wait(self, seconds: float) -> bool:
         """Until the next event, or so long; whether there was one."""
@@ -165,3 +196,60 @@ class EventPoll:
         poll = select.poll()
         poll.register(self._descriptor, select.POLLIN)
         return bool(poll.poll(int(seconds * 1000)))
+
+    def devices(self) -> "list[Listed]":
+        """All devices with their event counters: struct dm_name_list (include/uapi/linux/dm-ioctl.h)."""
+        import struct
+
+        while True:
+            answer = self._ask(self._LIST_DEVICES, self._list_bytes)
+            at, flags = struct.unpack_from("=I8xI", answer, 16)  # data_start, flags
+            if not flags & self._BUFFER_FULL:
+                break
+            self._list_bytes *= 2
+        found = []
+        following = 1
+        while following:
+            number, following = struct.unpack_from("=QI", answer, at)
+            if not number:
+                break
+            end = answer.index(0, at + 12)
+            (event_nr,) = struct.unpack_from("=I", answer, (end + 8) & ~7)
+            found.append(Listed(os.fsdecode(bytes(answer[at + 12 : end])), _devno(number), event_nr))
+            at += following
+        return found
+
+    def state(self, devno: tuple[int, int]) -> "Listed | None":
+        """What the kernel tells of one device, None where there is none of that number."""
+        import struct
+
+        try:
+            answer = self._ask(self._DEV_STATUS, self._REQUEST_BYTES, os.makedev(*devno))
+        except OSError as error:
+            if error.errno in (errno.ENXIO, errno.ENODEV):
+                return None
+            raise
+        flags, event_nr = struct.unpack_from("=2I", answer, 28)
+        name, uuid = (os.fsdecode(bytes(answer[at : answer.index(0, at)])) for at in (48, 176))
+        return Listed(
+            name,
+            devno,
+            event_nr,
+            uuid=uuid,
+            suspended=bool(flags & self._SUSPENDED),
+            inactive_table=bool(flags & self._INACTIVE),
+        )
+
+    def _ask(self, command: int, size_bytes: int, number: int = 0) -> bytearray:
+        import fcntl
+        import struct
+
+        # Version 4.0.0, the size, and where data would begin.
+        answer = bytearray(size_bytes)
+        struct.pack_into("=5I20xQ", answer, 0, 4, 0, 0, size_bytes, self._REQUEST_BYTES, number)
+        fcntl.ioctl(self._descriptor, command, answer)
+        return answer
+
+
+def _devno(number: int) -> tuple[int, int]:
+    return os.major(number), os.minor(number)

@@ -15,6 +15,7 @@ class ExitStatus:
     PERMISSION = 4
     BUSY = 5
     VERIFICATION = 6
+    TIMEOUT = 124  # as of timeout(1)
     INTERRUPTED = 130
 
 

@@ -10,6 +10,7 @@ from dmctl.cli.reference import Native, natives
 from dmctl.cli.show import FIELDS as SHOW_FIELDS
 from dmctl.cli.spec import COMMANDS, Command, Option
 from dmctl.cli.top import SORT_FIELDS
+from dmctl.events import TYPES
 from dmctl.libdm.report import DEPS, INFO, NAME, REGION, STATS, TASK, TREE, field_names
 from dmctl.targets import TARGETS, arguments_class, status_class
 
@@ -33,6 +34,7 @@ _VALUES: dict[tuple[str, str], tuple[bool, list[str]]] = {
     ("", "target"): (False, list(TARGETS)),
     ("deps", "options"): (True, _NAMED),
     ("ls", "options"): (True, list(dict.fromkeys([*_NAMED, *forest._OPTIONS]))),  # with --tree the others
+    ("events", "type"): (False, list(TYPES)),
     ("top", "sort"): (False, list(SORT_FIELDS)),
 }
 

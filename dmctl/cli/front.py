@@ -6,7 +6,7 @@ from dmctl.cli.spec import COMMANDS
 from dmctl.cli.usage import row
 
 GROUPS = {
-    "Look at devices": "show tree top holders explain",
+    "Look at devices": "show tree top events holders explain",
     "Make and change devices": "build create remove load resume suspend rename message wipe_table check",
     "Hash trees": "verity veritysetup",
     "Thin pools": "thin",

@@ -8,6 +8,7 @@ IN_MAIN = ("check", "install-links")
 PAGES = {
     "dmctl-show": ("show", "tree", "top", "holders", "explain"),
     "dmctl-build": ("build",),
+    "dmctl-events": ("events",),
     "dmctl-verity": (*(f"verity {name}" for name in VERITY), "veritysetup"),
     "dmctl-thin": tuple(f"thin {name}" for name in THIN),
 }
@@ -26,6 +27,9 @@ look at devices:
 .Cm build
 makes tables and devices from arguments with names and units:
 .Xr dmctl-build 8 .
+.Cm events
+watches what happens to devices:
+.Xr dmctl-events 8 .
 .Cm verity
 makes hash trees and opens devices that are verified by them:
 .Xr dmctl-verity 8 .
@@ -51,6 +55,7 @@ HEAD = r""".\" SPDX-License-Identifier: LGPL-2.1-or-later
 WHAT = {
     "dmctl-show": "look at device-mapper devices",
     "dmctl-build": "make device-mapper tables and devices",
+    "dmctl-events": "watch what happens to device-mapper devices",
     "dmctl-thin": "script thin pools, and read their metadata",
     "dmctl-verity": "make, verify, repair, sign and open dm-verity hash trees",
 }
@@ -391,7 +396,8 @@ If set and not empty, nothing is coloured.
 The width of the terminal, in place of what it says itself.
 .El
 .Sh EXIT STATUS
-0 done, 1 failed, 2 wrong usage, 3 no such device, 4 not permitted, 5 busy, 6 verification failed, 130 interrupted.
+0 done, 1 failed, 2 wrong usage, 3 no such device, 4 not permitted, 5 busy, 6 verification failed,
+124 not in time, 130 interrupted.
 """
 
 # Behind the variables of all.

@@ -6,6 +6,7 @@ NATIVE: dict[str, tuple[str, str, bool]] = {
     "show": ("show:show", "Show devices: size, target, state, what they stand on, how full they are.", False),
     "tree": ("tree:tree", "Show what stands on what, from the top to the disks.", False),
     "top": ("top:top", "Watch I/O rates, latency and requests in flight.", False),
+    "events": ("events:events", "Watch what happens to devices.", False),
     "holders": ("holders:show_holders", "Tell who keeps a device busy.", False),
     "explain": ("explain:explain", "Tell what each word of a table and of a status means.", False),
     "build": ("build:build", "Print a table line, or make a device, from arguments with names and units.", True),

@@ -92,3 +92,17 @@ def test_mistakes(text: str, told: str) -> None:
     if told == "'(' is no regular expression" and "'" not in text:
         told = "lacks a value from '(' on"  # a parenthesis has to be quoted
     assert told in str(raised.value)
+
+
+def test_a_field_in_place_of_a_value():
+    values = {"used": 3, "total": 3, "name": "used"}
+    for text, holds in {
+        "used==total": True,
+        "used!=total": False,
+        "used<total": False,
+        "used>=total": True,
+        "name=used": False,
+        "name='used'": True,
+    }.items():
+        assert conditions.parse(text, values, between=values)(values.get) is holds, text
+    assert conditions.parse("name=used", values)(values.get)

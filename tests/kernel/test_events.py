@@ -1,0 +1,500 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""dmctl events: what dmsetup and the kernel's targets do to devices is told, each once, in its order."""
+
+import asyncio
+import errno
+import fcntl
+import json
+import mmap
+import os
+import signal
+import struct
+import subprocess
+import threading
+import time
+
+import pytest
+
+from dmctl.control import CONTROL
+from dmctl.errors import UsageError
+from dmctl.events import Filter, Watcher
+from guests.fixtures import dmctl_script
+from kernel import thin_pools
+from kernel.thin_pools import MIB, dmsetup, write
+
+CREATE, REMOVE, RESUME, LOAD = (0xC138FD00 | number for number in (3, 4, 6, 9))
+
+
+@pytest.fixture
+def watch(prefix):
+    """Makes a Watcher of the test's own devices."""
+    made = []
+
+    def make(**options):
+        wanted = Filter(patterns=(f"{prefix}*",))
+        made.append(Watcher(wanted, **options))
+        return made[-1]
+
+    yield make
+    for watcher in made:
+        watcher.__exit__(None, None, None)
+
+
+def told(watcher, count, seconds=20.0):
+    """So many events, and none behind them."""
+    found = []
+    end = time.monotonic() + seconds
+    while len(found) < count and time.monotonic() < end:
+        found += watcher.wait(max(0, end - time.monotonic()))
+    return found + watcher.read()
+
+
+def kinds(events):
+    return [(event.type, event.name) for event in events]
+
+
+def test_the_life_of_a_device(watch, prefix):
+    name, other = prefix + "a b", prefix + "c"
+    watcher = watch()
+    dmsetup("create", name, "--table", "0 2048 zero", "-u", "TEST-" + prefix)
+    found = told(watcher, 2)
+    assert kinds(found) == [("added", name), ("table", name)]
+    assert found[0].uuid == "TEST-" + prefix and found[0].targets == ("zero",)
+    assert found[1].facts == {"old_table": [], "table": ["0 2048 zero"]}
+    devno = f"{found[0].devno[0]}:{found[0].devno[1]}"
+    assert dmsetup("info", "-c", "--noheadings", "-o", "devno", name).strip() == devno
+
+    dmsetup("suspend", name)
+    assert kinds(told(watcher, 1)) == [("suspended", name)]
+    dmsetup("resume", name)
+    found = told(watcher, 1)
+    assert kinds(found) == [("resumed", name)] and found[0].facts == {"suspension_seen": True}
+
+    dmsetup("reload", name, "--table", "0 4096 error")
+    assert kinds(told(watcher, 1)) == [("loaded", name)]
+    dmsetup("resume", name)
+    (found,) = told(watcher, 1)
+    assert (found.type, found.targets) == ("table", ("error",))
+    assert found.facts == {"old_table": ["0 2048 zero"], "table": ["0 4096 error"]}
+
+    dmsetup("reload", name, "--table", "0 8 zero")
+    dmsetup("clear", name)
+    dmsetup("reload", name, "--table", "0 8 zero")
+    assert kinds(told(watcher, 1)) == [("loaded", name)]
+    dmsetup("clear", name)
+    assert kinds(told(watcher, 1)) == [("cleared", name)]
+
+    dmsetup("rename", name, other)
+    (found,) = told(watcher, 1)
+    assert (found.type, found.name, found.facts["old_name"]) == ("renamed", other, name)
+    dmsetup("remove", other)
+    assert kinds(told(watcher, 1)) == [("removed", other)]
+    assert not watcher.wait(1.5)
+
+
+def test_a_short_suspend_is_told_at_its_end(watch, prefix):
+    name = prefix + "a"
+    dmsetup("create", name, "--table", "0 8 zero")
+    watcher = watch()
+    dmsetup("suspend", name)
+    dmsetup("resume", name)
+    found = told(watcher, 1)
+    assert kinds(found)[-1] == ("resumed", name)
+    assert found[-1].facts["suspension_seen"] == (len(found) == 2)
+    dmsetup("remove", name)
+
+
+def test_devices_without_a_table(watch, prefix):
+    """No uevent tells of them."""
+    first, second = prefix + "a", prefix + "b"
+    watcher = watch()
+    dmsetup("create", first, "--notable")
+    assert kinds(told(watcher, 1)) == [("added", first)]
+    dmsetup("rename", first, second)
+    assert kinds(told(watcher, 1)) == [("renamed", second)]
+    dmsetup("load", second, "--table", "0 8 zero")
+    assert kinds(told(watcher, 1)) == [("loaded", second)]
+    dmsetup("resume", second)
+    assert kinds(told(watcher, 1)) == [("table", second)]
+    dmsetup("remove", second)
+    assert kinds(told(watcher, 1)) == [("removed", second)]
+
+
+def write_through(node, offset_bytes, data):
+    """Raises OSError."""
+    with open(node, "r+b", buffering=0) as device:
+        os.pwrite(device.fileno(), data, offset_bytes)
+        os.fsync(device.fileno())
+
+
+def request(control, command, name, data=b""):
+    """One ioctl, as small as it can be: as fast as devices can be made."""
+    numbers = (4, 0, 0, 312 + len(data), 312, int(bool(data)), 0, 0, 0, 0)
+    head = struct.pack("=10IQ128s129s7x", *numbers, 0, name.encode(), b"")
+    fcntl.ioctl(control, command, bytearray(head + data))
+
+
+def test_a_thousand_devices_at_full_speed(prefix):
+    # struct dm_target_spec: start, length, status, next, type.
+    table = struct.pack("=2QiI16s", 0, 8, 0, 0, b"zero") + bytes(8)
+    subprocess.run(["udevadm", "control", "--stop-exec-queue"], check=True)  # or its dmsetup has devices open
+    control = os.open(CONTROL, os.O_RDWR)
+    everything = Watcher()
+    began = time.monotonic()
+    try:
+        for number in range(1000):
+            name = f"{prefix}{number}"
+            request(control, CREATE, name)
+            request(control, LOAD, name, table)
+            request(control, RESUME, name)
+            request(control, REMOVE, name)
+    finally:
+        os.close(control)
+        subprocess.run(["udevadm", "control", "--start-exec-queue"], check=True)
+    took = time.monotonic() - began
+    with everything:
+        found = told(everything, 2000, 60)
+        ours = [event for event in found if event.name.startswith(prefix) or not event.name]
+    counts = {kind: sum(event.type == kind for event in ours) for kind in ("added", "removed", "overflow")}
+    assert counts == {"added": 1000, "removed": 1000, "overflow": 0}, took
+
+
+def test_many_devices_that_stay(watch, prefix):
+    watcher = watch()
+    for number in range(50):
+        dmsetup("create", f"{prefix}{number}", "--table", "0 8 zero")
+    found = told(watcher, 100)
+    wanted = {(kind, f"{prefix}{number}") for number in range(50) for kind in ("added", "table")}
+    assert len(found) == 100 and set(kinds(found)) == wanted
+    for number in range(50):
+        dmsetup("remove", f"{prefix}{number}")
+    assert kinds(told(watcher, 50)) == [("removed", f"{prefix}{number}") for number in range(50)]
+
+
+def test_an_overflow_is_told_and_made_good(prefix):
+    dmsetup("create", prefix + "goes", "--table", "0 8 zero")
+    dmsetup("create", prefix + "is", "--table", "0 8 zero")
+    with Watcher(Filter(patterns=(f"{prefix}*",)), receive_buffer_bytes=2048) as watcher:
+        dmsetup("remove", prefix + "goes")
+        dmsetup("rename", prefix + "is", prefix + "was")
+        for number in range(20):
+            dmsetup("create", f"{prefix}{number}", "--table", "0 8 zero")
+        found = told(watcher, 23)
+        assert found[0].type == "overflow"
+        assert sorted(kinds(found)[1:]) == sorted(
+            [("removed", prefix + "goes"), ("renamed", prefix + "was")]
+            + [("added", f"{prefix}{number}") for number in range(20)]
+        )
+        for name in (prefix + "was", *(f"{prefix}{number}" for number in range(20))):
+            dmsetup("remove", name)
+            assert ("removed", name) in kinds(told(watcher, 1))
+
+
+def test_a_snapshot_that_overflows(watch, prefix, disk):
+    subprocess.run(["modprobe", "-q", "dm-snapshot"], check=False)
+    origin, cow = disk(MIB), disk(64 << 10)
+    name = prefix + "snap"
+    dmsetup("create", name, "--table", f"0 {origin.sectors} snapshot {origin.path} {cow.path} P 8")
+    watcher = watch()
+    with pytest.raises(OSError):
+        write_through(f"/dev/mapper/{name}", 0, os.urandom(128 << 10))
+    (found,) = told(watcher, 1)
+    assert found.type == "event" and found.facts["event_nr"] > found.facts["old_event_nr"]
+    changed = {one["field"]: one["new"] for one in found.facts["changes"]}
+    assert changed["condition"] == "invalid"
+    assert dmsetup("status", name).split()[3] == "Invalid"
+    dmsetup("remove", name)
+
+
+def test_low_water_of_a_pool(watch, prefix, disk):
+    name = prefix + "pool"
+    with thin_pools.pool(name, disk, data_bytes=16 * MIB) as (metadata, data):
+        dmsetup("suspend", name)
+        dmsetup("reload", name, "--table", f"0 {16 * MIB // 512} thin-pool {metadata} {data} 128 128")
+        dmsetup("resume", name)
+        dmsetup("message", name, "0", "create_thin 1")
+        thin_pools.volume(f"{name}-1", name, 1)
+        watcher = watch()
+        write(f"/dev/mapper/{name}-1", 0, os.urandom(12 * MIB))
+        found = [event for event in told(watcher, 1) if event.name == name]
+        assert [event.type for event in found] == ["event"]
+        assert found[0].targets == ("thin-pool",)
+        assert "data_used_blocks" in {one["field"] for one in found[0].facts["changes"]}
+
+
+def test_a_clone_that_is_complete(watch, prefix, disk, dmctl):
+    subprocess.run(["modprobe", "dm-clone"], check=True)
+    metadata, destination, source = disk(4 * MIB), disk(4 * MIB), disk(4 * MIB)
+    name = prefix + "clone"
+    table = f"0 8192 clone {metadata.path} {destination.path} {source.path} 8 1 no_hydration"
+    dmsetup("create", name, "--table", table)
+    watcher = watch(poll_s=0.2)
+    dmsetup("message", name, "0", "enable_hydration")
+    found = []
+    while "event" not in (event.type for event in found):
+        found += told(watcher, 1)
+    told_last = {one["field"]: one["new"] for event in found for one in event.facts.get("changes", ())}
+    assert told_last["hydrated_regions"] == 1024
+    assert {event.type for event in found} <= {"event", "status"}
+    done = subprocess.run(
+        [dmctl_script(), "events", name, "--until", "hydrated==total", "--timeout", "20"], check=False
+    )
+    assert done.returncode == 0
+    dmsetup("remove", name)
+
+
+def test_verity_corruption(watch, prefix, disk):
+    subprocess.run(["modprobe", "-q", "dm-verity"], check=False)
+    data, hashes = disk(MIB), disk(MIB)
+    made = thin_pools.run("veritysetup", "format", data.path, hashes.path).decode()
+    root_hash = made.partition("Root hash:")[2].split()[0]
+    name = prefix + "verity"
+    block = 100  # udev reads at the start and the end of a device; the kernel tells of a hundred errors only
+    write_through(data.path, block * 4096, b"x")
+    thin_pools.run("veritysetup", "open", data.path, name, hashes.path, root_hash)
+    thin_pools.run("udevadm", "settle")
+    watcher = watch()
+    device = os.open(f"/dev/mapper/{name}", os.O_RDONLY | os.O_DIRECT)
+    try:
+        with mmap.mmap(-1, 4096) as page, pytest.raises(OSError) as raised:
+            os.preadv(device, [page], block * 4096)
+    finally:
+        os.close(device)
+    assert raised.value.errno == errno.EIO
+    found = told(watcher, 1)
+    assert {event.type for event in found} <= {"corrupted", "event"}
+    corrupted = [event.facts for event in found if event.type == "corrupted"]
+    assert corrupted and all(facts == {"block_type": "data", "block": block} for facts in corrupted)
+    thin_pools.run("veritysetup", "close", name)
+
+
+def test_paths_of_multipath(watch, prefix, disk):
+    subprocess.run(["modprobe", "-q", "dm-multipath"], check=True)
+    subprocess.run(["modprobe", "-q", "dm-round-robin"], check=False)
+    path = disk(MIB)
+    name = prefix + "paths"
+    dmsetup("create", name, "--table", f"0 {path.sectors} multipath 0 0 1 1 round-robin 0 1 0 {path.devno}")
+    watcher = watch()
+    dmsetup("message", name, "0", f"fail_path {path.devno}")
+    failed = [event for event in told(watcher, 1) if event.type == "path-failed"]
+    assert [event.facts for event in failed] == [{"path": path.devno, "valid_paths": 0}]
+    dmsetup("message", name, "0", f"reinstate_path {path.devno}")
+    back = [event for event in told(watcher, 1) if event.type == "path-reinstated"]
+    assert [event.facts for event in back] == [{"path": path.devno, "valid_paths": 1}]
+    dmsetup("remove", name)
+
+
+def test_mismatches_of_integrity_are_polled(watch, prefix, disk):
+    subprocess.run(["modprobe", "-q", "dm-integrity"], check=True)
+    below = disk(4 * MIB)
+    name = prefix + "tags"
+    table = f"0 {{}} integrity {below.path} 0 4 J 1 internal_hash:crc32c"
+    dmsetup("create", name, "--table", table.format(1))
+    provided = dmsetup("status", name).split()[4]
+    dmsetup("remove", name)
+    dmsetup("create", name, "--table", table.format(provided))
+    watcher = watch(poll_s=0.2)
+    with open(f"/dev/mapper/{name}", "rb") as device, pytest.raises(OSError):
+        os.pread(device.fileno(), 512, 0)  # there are no tags yet
+    found = told(watcher, 1)
+    assert found[0].type == "status"
+    (change,) = [one for one in found[0].facts["changes"] if one["field"] == "mismatches"]
+    assert change["new"] > change["old"]
+    dmsetup("remove", name)
+
+
+def test_nothing_is_lost_before_the_first_read(watch, prefix):
+    dmsetup("create", prefix + "a", "--table", "0 8 zero")
+    watcher = watch()
+    dmsetup("create", prefix + "b", "--table", "0 8 zero")
+    dmsetup("remove", prefix + "a")
+    time.sleep(0.1)
+    assert ("added", prefix + "b") in kinds(watcher.read())
+    assert not [event for event in watcher.known.values() if event.name == prefix + "a"]
+    dmsetup("remove", prefix + "b")
+
+
+def test_since_a_counter(prefix, disk, dmctl):
+    name = prefix + "a"
+    dmsetup("create", name, "--table", "0 8 zero")
+    dmsetup("rename", name, name + "b")
+    dmsetup("rename", name + "b", name)
+    counter = dmsetup("info", "-c", "--noheadings", "-o", "events", name).strip()
+    assert counter == "2"
+    done = dmctl("events", name, "--since-counter", "1", "--once", "--json")
+    assert done.status == 0
+    event = json.loads(done.out)
+    assert (event["type"], event["name"], event["old_event_nr"], event["event_nr"]) == ("event", name, 1, 2)
+    assert dmctl("events", name, "--since-counter", "2", "--once", "--timeout", "0.3").status == 124
+    dmsetup("remove", name)
+
+
+def test_the_iteration_ends_when_closed(prefix):
+    with Watcher() as watcher:
+        closing = threading.Timer(0.5, watcher.close)
+        closing.start()
+        assert [event for event in watcher if event.name.startswith(prefix)] == []
+        closing.join()
+
+
+def test_in_asyncio(prefix):
+    async def first(watcher):
+        loop = asyncio.get_running_loop()
+        seen = loop.create_future()
+
+        def look():
+            if found := watcher.read():
+                loop.remove_reader(watcher.fileno())
+                seen.set_result(found)
+
+        loop.add_reader(watcher.fileno(), look)
+        process = await asyncio.create_subprocess_exec("dmsetup", "create", prefix + "a", "--table", "0 8 zero")
+        await process.wait()
+        return await asyncio.wait_for(seen, 20)
+
+    with Watcher(Filter(names=(prefix + "a",))) as watcher:
+        found = asyncio.run(first(watcher))
+    assert kinds(found)[0] == ("added", prefix + "a")
+    dmsetup("remove", "--retry", prefix + "a")
+
+
+def test_types(watch):
+    with pytest.raises(UsageError, match="no type of event 'gone'"):
+        Filter(types=("gone",))
+
+
+# The command.
+
+
+@pytest.fixture
+def lines(prefix):
+    """Starts `dmctl events` with more words; its lines come one by one."""
+    started = []
+
+    def start(*words, **options):
+        command = [dmctl_script(), "events", "--name", f"{prefix}*", *words]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, **options)
+        started.append(process)
+        # It watches from here on: what it is told by the first event.
+        return process
+
+    yield start
+    for process in started:
+        process.kill()
+        process.wait()
+        process.stdout.close()
+
+
+def probe(process, prefix):
+    """Wait until it watches: make and remove devices until one is told of."""
+    seen = threading.Event()
+    first = []
+
+    def read():
+        first.append(process.stdout.readline())
+        seen.set()
+
+    thread = threading.Thread(target=read)
+    thread.start()
+    while not seen.is_set():
+        dmsetup("create", prefix + "probe", "--table", "0 8 zero")
+        dmsetup("remove", "--retry", prefix + "probe")
+        seen.wait(0.2)
+    thread.join()
+    return first[0]
+
+
+def until(process, text):
+    while text not in (line := process.stdout.readline()):
+        assert line, "it has ended"
+    return line
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_lines_come_at_once_and_a_signal_ends_it(lines, prefix, number):
+    process = lines()
+    assert probe(process, prefix).endswith(f"{prefix}probe: added\n")
+    dmsetup("create", prefix + "a", "--table", "0 8 zero")
+    until(process, f"{prefix}a: new table: zero\n")
+    dmsetup("remove", prefix + "a")
+    until(process, f"{prefix}a: removed\n")
+    process.send_signal(number)
+    assert process.wait(10) == -number
+    assert process.stdout.read() == ""
+
+
+def test_json_lines_and_types(lines, prefix):
+    process = lines("--json", "--type", "removed")
+    probe(process, prefix)
+    dmsetup("create", prefix + "a", "--table", "0 8 zero")
+    dmsetup("remove", prefix + "a")
+    found = json.loads(until(process, f'"{prefix}a"'))
+    assert (found["type"], found["targets"]) == ("removed", ["zero"])
+
+
+def test_commands_at_events(lines, prefix, tmp_path):
+    out = tmp_path / "told"
+    command = f'echo "$DMCTL_EVENT $DMCTL_NAME $DMCTL_OLD_NAME $DMCTL_TARGETS" >> {out}; test $DMCTL_EVENT != renamed'
+    process = lines("--type", "renamed", "--type", "removed", "--exec", command, "--shell", "--jobs", "1",
+                    "--count", "4", stderr=subprocess.PIPE)  # fmt: skip
+    probe(process, prefix)
+    dmsetup("create", prefix + "a", "--table", "0 8 zero")
+    for one, other in (("a", "b"), ("b", "a")):
+        dmsetup("rename", prefix + one, prefix + other)
+    dmsetup("remove", prefix + "a")
+    _, errors = process.communicate(timeout=20)
+    ours = [line for line in out.read_text().splitlines() if "probe" not in line]
+    assert ours[0] == f"renamed {prefix}b {prefix}a zero"
+    assert process.returncode == 1
+    assert f"for renamed of '{prefix}b', ended with 1." in errors
+    process.stderr.close()
+
+
+def test_a_command_without_a_shell_that_is_not_there(prefix, dmctl, disk):
+    name = prefix + "a"
+    dmsetup("create", name, "--table", "0 8 zero")
+    done = dmctl("events", name, "--since-counter", "9", "--once", "--exec", "/no/such/thing 'a b'")
+    assert done.status == 1
+    assert b"cannot be run: No such file or directory" in done.err
+    assert dmctl("events", name, "--exec", "'").status == 2
+    dmsetup("remove", name)
+
+
+def test_until(prefix, dmctl):
+    name = prefix + "a"
+    dmsetup("create", name, "--table", "0 8 zero")
+    assert dmctl("events", name, "--until", "suspended=no").status == 0
+    assert dmctl("events", name, "--until", "suspended=yes", "--timeout", "0.3").status == 124
+    waiting = subprocess.Popen([dmctl_script(), "events", name, "--until", "suspended=yes && name=" + name])
+    gone = subprocess.Popen([dmctl_script(), "events", name, "--until", "name=other"], stderr=subprocess.PIPE)
+    time.sleep(1)
+    dmsetup("suspend", name)
+    assert waiting.wait(20) == 0
+    dmsetup("resume", name)
+    dmsetup("remove", name)
+    assert gone.wait(20) == 3
+    assert b"removed before" in gone.stderr.read()
+    gone.stderr.close()
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "says"),
+    [
+        (("nosuch",), 3, "There is no device 'nosuch'"),
+        (("--until", "a=b"), 2, "--until needs one DEVICE"),
+        (("--type", "gone"), 2, "no type of event 'gone'"),
+        (("--count", "0"), 2, "--count"),
+        (("--timeout", "-1"), 2, "--timeout"),
+    ],
+)
+def test_wrong_words(dmctl, words, status, says):
+    done = dmctl("events", *words)
+    assert done.status == status and says in done.err.decode(), done
+
+
+def test_an_unknown_field_in_a_condition(prefix, dmctl):
+    name = prefix + "a"
+    dmsetup("create", name, "--table", "0 8 zero")
+    done = dmctl("events", name, "--until", "hydrated==total")
+    assert done.status == 2 and b"There is no field 'hydrated'" in done.err
+    dmsetup("remove", name)
