@@ -8,7 +8,7 @@ from pathlib import Path
 # From the kernel up. A module below dmctl that is named nowhere has no layer yet: give it one here.
 LAYERS = (
     ("", "_libdm", "_hash", "_fec", "_thin", "_section"),
-    ("errors", "units", "control", "loop"),
+    ("errors", "units", "control", "event_poll", "loop"),
     ("libdm",),
     ("table", "info", "device", "check", "counters", "names", "holders", "rates", "section"),
     ("targets", "conditions"),

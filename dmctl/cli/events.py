@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import datetime
 import json
 import time
 from typing import Annotated, Any
@@ -73,17 +72,21 @@ def events(
     if types == ["help"]:
         _print_types()
         return
-    watcher_filter = Filter(
-        tuple(devices or ()), tuple(patterns or ()), tuple(uuids or ()), tuple(targets or ()), tuple(types or ())
-    )
     if until and len(devices or ()) != 1:
         raise UsageError("--until needs one DEVICE that the condition is about.")
-    for name in devices or ():
-        _must_exist(name)
+    if shell and command is None:
+        raise UsageError("--shell needs a command of --exec.")
+    wanted = Filter(
+        tuple(map(_name, devices or ())),
+        tuple(patterns or ()),
+        tuple(uuids or ()),
+        tuple(targets or ()),
+        tuple(types or ()),
+    )
     hooks = Hooks(command, shell=shell, jobs=jobs) if command is not None else None
     count = 1 if once else count
     end = None if timeout is None else time.monotonic() + timeout
-    with signals.Raised(), Watcher(watcher_filter, poll_s=poll, since_event_nr=since) as watcher:
+    with signals.Raised(), Watcher(wanted, poll_s=poll, since_event_nr=since) as watcher:
         goal = _Goal(until, watcher, poll or _UNTIL_S) if until else None
         status = _watch(watcher, goal, hooks, count=count, end=end, as_json=as_json)
     if hooks is not None and hooks.finish() and status == ExitStatus.DONE:
@@ -103,7 +106,7 @@ def _watch(
             return ExitStatus.TIMEOUT
         waits = [one for one in (left, goal.interval_s if goal else None) if one is not None]
         for event in watcher.wait(min(waits) if waits else None):
-            stream.write(json.dumps(_object(event)) + "\n" if as_json else _line(event))
+            stream.write(json.dumps(event.to_dict()) + "\n" if as_json else _line(event))
             if hooks is not None:
                 hooks.start(event)
             told += 1
@@ -114,23 +117,16 @@ def _watch(
             return ExitStatus.FAILED
 
 
-def _must_exist(name: str) -> None:
+def _name(device: str) -> str:
+    """Of a device by its name or node. Raises NotFoundError."""
     try:
-        Device(name).info()
+        return Device(device).info().name
     except NotFoundError as error:
-        raise NotFoundError(f"There is no device {name!r}.", errno=error.errno, device=name) from None
-
-
-def _object(event: Event) -> dict[str, Any]:
-    return {**event.to_dict(), "time": _time(event).isoformat()}
-
-
-def _time(event: Event) -> datetime.datetime:
-    return datetime.datetime.fromtimestamp(event.time).astimezone()
+        raise NotFoundError(f"There is no device {device!r}.", errno=error.errno, device=device) from None
 
 
 def _line(event: Event) -> str:
-    told = _time(event).strftime("%Y-%m-%d %H:%M:%S.%f")[:-3]
+    told = event.local_time.strftime("%Y-%m-%d %H:%M:%S.%f")[:-3]
     if event.type == "overflow":
         return f"{told} events were lost: more came than could be held; all devices are compared anew\n"
     return f"{told} {event.name or format_devno(*event.devno)}: {_what(event)}\n"

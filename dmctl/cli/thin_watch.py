@@ -11,8 +11,8 @@ import typer
 
 from dmctl.cli import native_options, signals, stream
 from dmctl.cli import thin_options as options
-from dmctl.control import EventPoll
 from dmctl.errors import DmctlError, ExitStatus
+from dmctl.event_poll import EventPoll
 from dmctl.thin import kernel
 from dmctl.thin.doctor import findings
 from dmctl.thin.fill import Fill

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import datetime
 import errno
 import fnmatch
 from collections.abc import Iterable, Iterator
@@ -28,7 +29,7 @@ TYPES = {
     "path-failed": "A path of multipath has failed.",
     "path-reinstated": "A path of multipath is in use again.",
     "status": "With polling: what a target says has changed, without an event.",
-    "stalled": "With polling: a clone copies, and gets nowhere.",
+    "stalled": "With polling: a clone fails to copy, and gets nowhere.",
     "overflow": "More happened than the kernel could hold for us; all devices are compared anew.",
 }
 
@@ -40,7 +41,7 @@ class Event:
     type: of TYPES. time: seconds since the epoch, when dmctl was told. name, uuid: "" where the device had gone before
     it could be asked. targets: of its table. facts: by the type,
       renamed: old_name, old_uuid;  table: old_table, table (lines as texts);  resumed: suspension_seen;
-      event: old_event_nr, event_nr, changes;  status, stalled: changes;  corrupted: block_type ("data" or "hash"),
+      event: old_event_nr, event_nr, changes;  status: changes;  corrupted: block_type ("data" or "hash"),
       block;  path-failed, path-reinstated: path (major:minor), valid_paths.
     Of a change: start_sectors and target of the line, field, old and new value; where dmctl cannot read a status, field
     is "status", and the values are texts.
@@ -54,10 +55,15 @@ class Event:
     targets: tuple[str, ...] = ()
     facts: dict[str, Any] = field(default_factory=dict)
 
+    @property
+    def local_time(self) -> datetime.datetime:
+        """When it was, in the zone of the system."""
+        return datetime.datetime.fromtimestamp(self.time).astimezone()
+
     def to_dict(self) -> dict[str, Any]:
-        """As JSON has it."""
+        """As JSON has it, the time with its zone."""
         return {
-            "time": self.time,
+            "time": self.local_time.isoformat(),
             "type": self.type,
             "name": self.name,
             "uuid": self.uuid,
@@ -73,7 +79,7 @@ class Filter:
     """Which events are wanted; of each kind, no word is all.
 
     names: of devices, as they are. patterns, uuids: shell patterns. targets: one of them is in the table.
-    types: of TYPES. An event about no device ("overflow") is always wanted, whatever the devices.
+    types: of TYPES. An "overflow" is about no device, and wanted whatever the devices.
     """
 
     names: tuple[str, ...] = ()
@@ -96,16 +102,9 @@ class Filter:
             and (not self.targets or not set(self.targets).isdisjoint(targets))
         )
 
-    def wants(self, event: Event) -> bool:
-        """Whether it is wanted."""
-        if self.types and event.type not in self.types:
-            return False
-        if event.type == "overflow" or self.has_device(event.name, event.uuid, event.targets):
-            return True
-        # A device that was asked for stays so when it gets another name.
-        return event.type == "renamed" and self.has_device(
-            event.facts["old_name"], event.facts["old_uuid"], event.targets
-        )
+    def has_type(self, kind: str) -> bool:
+        """Whether events of this type are wanted."""
+        return not self.types or kind in self.types
 
 
 @dataclass(slots=True)

@@ -5,20 +5,22 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import select
 import socket
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
 
 import pyudev
 
-from dmctl.control import EventPoll, Listed
+from dmctl.control import KernelLog
 from dmctl.errors import DmctlError
+from dmctl.event_poll import EventPoll, Listed, State
 from dmctl.events.model import Event, Filter, Known, changes_between, segments_of
-from dmctl.inventory import Segment
 from dmctl.names import Devno, unmangled
 
 # What only polling shows. Of other targets it is told by an event, or it changes all the time.
@@ -33,6 +35,8 @@ _PATH_TYPES = {"PATH_FAILED": "path-failed", "PATH_REINSTATED": "path-reinstated
 _VERITY_BLOCKS = {"0": "data", "1": "hash"}
 # Properties of a uevent that is not about a table or a name.
 _OTHER_REASONS = ("SYNTH_UUID", "DISK_RO", "DISK_MEDIA_CHANGE", "DISK_EJECT_REQUEST")
+# drivers/md/dm-clone-target.c: all that the kernel tells of it, at most ten times in five seconds.
+_HYDRATION_FAILED = re.compile(r"clone: (\d+):(\d+): hydration failed")
 _LOOK_S = 1.0
 _LOOK_SHARE = 1000  # of the time, what a look may take
 
@@ -70,21 +74,22 @@ class Watcher:
         self._followed: set[Devno] = set()
         self._poll_s = poll_s
         self._events: list[Event] = []
-        self._stalled: set[Devno] = set()
+        self._failing: set[Devno] = set()  # clones that have failed to copy since they last got on
+        self._stalled: set[Devno] = set()  # those of them that were told of
         self._look_at = self._poll_at = time.monotonic()
-        self._control = EventPoll().__enter__()
-        self._closed = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
-        self._epoll = select.epoll()
-        try:
+        with ExitStack() as held:
+            self._control = held.enter_context(EventPoll())
+            self._log = held.enter_context(KernelLog())
+            self._closed = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+            held.callback(os.close, self._closed)
             self._monitor = _monitor(receive_buffer_bytes)
-            self._socket = socket.socket(fileno=os.dup(self._monitor.fileno()))
+            self._socket = held.enter_context(socket.socket(fileno=os.dup(self._monitor.fileno())))
+            self._epoll = held.enter_context(select.epoll())
             for descriptor in (self._control, self._monitor, self._closed):
                 self._epoll.register(descriptor, select.EPOLLIN)
             self._control.arm()
             self._begin(since_event_nr)
-        except BaseException:
-            self._release()
-            raise
+            self._held = held.pop_all()
 
     def __enter__(self) -> Self:
         return self
@@ -92,8 +97,7 @@ class Watcher:
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.close()
-        self._release()
+        self._held.close()
 
     def __iter__(self) -> Iterator[Event]:
         """Events as they come, until close()."""
@@ -126,7 +130,7 @@ class Watcher:
             if found := self.read():
                 return found
             left = self.timeout_s() if end is None else min(self.timeout_s(), end - time.monotonic())
-            if left <= 0 and end is not None and time.monotonic() >= end:
+            if end is not None and time.monotonic() >= end:
                 break
             self._epoll.poll(max(left, 0))
         return []
@@ -167,20 +171,13 @@ class Watcher:
         self._look_at = time.monotonic() + _LOOK_S
         self._poll_at = time.monotonic() + (self._poll_s or 0.0)
 
-    def _release(self) -> None:
-        if not self._epoll.closed:
-            self._epoll.close()
-            os.close(self._closed)
-            self._control.__exit__(None, None, None)
-            self._socket.close()
-            self._monitor = None
-
     def _catch_up(self) -> None:
         self._control.arm()
         listed = {one.devno: one for one in self._control.devices()}
         uevents, overflowed = self._drain()
         if overflowed:
-            self._events.append(Event("overflow", time.time(), "", "", (0, 0)))
+            if self._wanted.has_type("overflow"):
+                self._events.append(Event("overflow", time.time(), "", "", (0, 0)))
             self._resync()
             return
         changed: dict[Devno, None] = {}  # in their order
@@ -309,19 +306,25 @@ class Watcher:
         """For what nobody tells of."""
         for known in [*self.known.values()]:
             state = self._control.state(known.devno)
-            if state is None or unmangled(state.name) != known.name:
-                continue  # a uevent is under way
-            if state.suspended and not known.suspended:
-                known.suspended = True
-                self._tell("suspended", known)
-            elif known.suspended and not state.suspended and known.sequence is None:
-                known.suspended = False
-                self._tell("resumed", known, {"suspension_seen": True})
-            if state.inactive_table != known.inactive_table:
-                known.inactive_table = bool(state.inactive_table)
-                self._tell("loaded" if state.inactive_table else "cleared", known)
+            if state is None:
+                continue
+            resumed = known.suspended and not state.suspended and known.sequence is not None
+            if unmangled(state.name) == known.name and not resumed:  # else a uevent is under way
+                self._tell_state(known, state)
+
+    def _tell_state(self, known: Known, now: State | Known) -> None:
+        """Of what no uevent tells; known knows it then."""
+        if now.suspended != known.suspended:
+            known.suspended = now.suspended
+            self._tell(*("suspended", known) if now.suspended else ("resumed", known, {"suspension_seen": True}))
+        if now.inactive_table != known.inactive_table:
+            known.inactive_table = now.inactive_table
+            self._tell("loaded" if now.inactive_table else "cleared", known)
 
     def _poll(self) -> None:
+        for line in self._log.lines():
+            if match := _HYDRATION_FAILED.match(line):
+                self._failing.add((int(match[1]), int(match[2])))
         for known in [*self.known.values()]:
             if not self.follows(known) or not any(target in _POLLED for target in known.targets):
                 continue
@@ -331,14 +334,14 @@ class Watcher:
                 for change in changes_between(known.segments, segments)
                 if change["field"] in _POLLED.get(change["target"], ())
             ]
-            stalled = not changes and any(map(_is_copying, known.segments)) and any(map(_is_copying, segments))
             known.segments = segments or known.segments
             if changes:
+                self._failing.discard(known.devno)
                 self._stalled.discard(known.devno)
                 self._tell("status", known, {"changes": changes})
-            elif stalled and known.devno not in self._stalled:
+            elif known.devno in self._failing - self._stalled:
                 self._stalled.add(known.devno)
-                self._tell("stalled", known, {"changes": []})
+                self._tell("stalled", known)
 
     def _resync(self) -> None:
         """Compare all devices with what is known of them."""
@@ -357,6 +360,7 @@ class Watcher:
                 if now.event_nr != before.event_nr + renamed:
                     before.name, before.uuid = now.name, now.uuid
                     self._moved(before, now.event_nr)
+                self._tell_state(before, now)
             self.known[now.devno] = now
 
     def _learn(self, devno: Devno) -> Known | None:
@@ -371,12 +375,12 @@ class Watcher:
             return self._learn(devno)
         return Known(
             unmangled(state.name),
-            unmangled(state.uuid or ""),
+            unmangled(state.uuid),
             devno,
             sequence,
             state.event_nr,
-            bool(state.suspended),
-            bool(state.inactive_table),
+            state.suspended,
+            state.inactive_table,
             segments,
             tuple(dict.fromkeys(segment.line.target for segment in lines)),
         )
@@ -388,16 +392,18 @@ class Watcher:
 
     def _forget(self, known: Known) -> None:
         del self.known[known.devno]
+        self._failing.discard(known.devno)
         self._stalled.discard(known.devno)
         self._tell("removed", known)
         self._followed.discard(known.devno)
 
     def _tell(self, kind: str, known: Known, facts: dict[str, Any] | None = None) -> None:
-        event = Event(kind, time.time(), known.name, known.uuid, known.devno, known.targets, facts or {})
-        if self._wanted.wants(event) or (
-            known.devno in self._followed and (not self._wanted.types or kind in self._wanted.types)
-        ):
-            self._events.append(event)
+        facts = facts or {}
+        wanted = self.follows(known) or (  # one that was asked for by a name that it has no more
+            kind == "renamed" and self._wanted.has_device(facts["old_name"], facts["old_uuid"], known.targets)
+        )
+        if wanted and self._wanted.has_type(kind):
+            self._events.append(Event(kind, time.time(), known.name, known.uuid, known.devno, known.targets, facts))
 
 
 def _monitor(receive_buffer_bytes: int) -> Any:
@@ -423,7 +429,3 @@ def _sequence(devno: Devno) -> int | None:
             return int(file.read())
     except OSError:
         return None
-
-
-def _is_copying(segment: Segment) -> bool:
-    return segment.line.target == "clone" and bool(getattr(segment.status, "hydrating_regions", 0))

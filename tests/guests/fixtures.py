@@ -90,6 +90,23 @@ def dmctl_as(tmp_path: Path) -> Command:
     return run
 
 
+@pytest.fixture
+def start() -> Iterator[Callable[..., "subprocess.Popen[bytes]"]]:
+    """start(*args): dmctl in the background, its output in pipes; what still runs at the end is killed."""
+    running: list[subprocess.Popen[bytes]] = []
+
+    def run(*args: str) -> "subprocess.Popen[bytes]":
+        pipe = subprocess.PIPE
+        process = subprocess.Popen([dmctl_script(), *args], stdin=subprocess.DEVNULL, stdout=pipe, stderr=pipe)
+        running.append(process)
+        return process
+
+    yield run
+    for process in running:
+        process.kill()
+        process.communicate()
+
+
 def dmctl_script() -> Path:
     """The dmctl command beside this Python, as pip installs it."""
     return Path(sys.executable).with_name("dmctl")

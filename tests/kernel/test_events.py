@@ -4,11 +4,8 @@
 import asyncio
 import errno
 import fcntl
-import json
 import mmap
 import os
-import select
-import signal
 import struct
 import subprocess
 import threading
@@ -48,6 +45,16 @@ def told(watcher, count, seconds=20.0):
     while len(found) < count and time.monotonic() < end:
         found += watcher.wait(max(0, end - time.monotonic()))
     return found + watcher.read()
+
+
+def told_until(watcher, kind, seconds=30.0):
+    """All up to an event of this type."""
+    found = []
+    end = time.monotonic() + seconds
+    while kind not in (event.type for event in found):
+        assert time.monotonic() < end, found
+        found += watcher.wait(1)
+    return found
 
 
 def kinds(events):
@@ -172,19 +179,21 @@ def test_many_devices_that_stay(watch, prefix):
 
 def test_an_overflow_is_told_and_made_good(prefix):
     dmsetup("create", prefix + "goes", "--table", "0 8 zero")
-    dmsetup("create", prefix + "is", "--table", "0 8 zero")
+    for name in ("is", "held"):
+        dmsetup("create", prefix + name, "--table", "0 8 zero")
     with Watcher(Filter(patterns=(f"{prefix}*",)), receive_buffer_bytes=2048) as watcher:
         dmsetup("remove", prefix + "goes")
         dmsetup("rename", prefix + "is", prefix + "was")
+        dmsetup("suspend", prefix + "held")
         for number in range(20):
             dmsetup("create", f"{prefix}{number}", "--table", "0 8 zero")
-        found = told(watcher, 23)
+        found = told(watcher, 24)
         assert found[0].type == "overflow"
         assert sorted(kinds(found)[1:]) == sorted(
-            [("removed", prefix + "goes"), ("renamed", prefix + "was")]
+            [("removed", prefix + "goes"), ("renamed", prefix + "was"), ("suspended", prefix + "held")]
             + [("added", f"{prefix}{number}") for number in range(20)]
         )
-        for name in (prefix + "was", *(f"{prefix}{number}" for number in range(20))):
+        for name in (prefix + "was", prefix + "held", *(f"{prefix}{number}" for number in range(20))):
             dmsetup("remove", name)
             assert ("removed", name) in kinds(told(watcher, 1))
 
@@ -229,9 +238,7 @@ def test_a_clone_that_is_complete(watch, prefix, disk, dmctl):
     dmsetup("create", name, "--table", table)
     watcher = watch(poll_s=0.2)
     dmsetup("message", name, "0", "enable_hydration")
-    found = []
-    while "event" not in (event.type for event in found):
-        found += told(watcher, 1)
+    found = told_until(watcher, "event")
     told_last = {one["field"]: one["new"] for event in found for one in event.facts.get("changes", ())}
     assert told_last["hydrated_regions"] == 1024
     assert {event.type for event in found} <= {"event", "status"}
@@ -240,6 +247,43 @@ def test_a_clone_that_is_complete(watch, prefix, disk, dmctl):
     )
     assert done.returncode == 0
     dmsetup("remove", name)
+
+
+def test_a_clone_that_gets_nowhere(watch, prefix, disk):
+    """The kernel tries again for ever, and tells it by nothing but a line in its log."""
+    subprocess.run(["modprobe", "-a", "dm-clone", "dm-dust"], check=True)
+    metadata, destination, source = disk(4 * MIB), disk(MIB), disk(MIB)
+    dust, name = prefix + "dust", prefix + "clone"
+    dmsetup("create", dust, "--table", f"0 {source.sectors} dust {source.path} 0 512")
+    dmsetup("message", dust, "0", "addbadblock", "800")
+    dmsetup("message", dust, "0", "enable")
+    watcher = watch(poll_s=0.2)
+    table = f"0 {source.sectors} clone {metadata.path} {destination.path} /dev/mapper/{dust} 8"
+    dmsetup("create", name, "--table", table)
+    found = told_until(watcher, "stalled")
+    dmsetup("message", name, "0", "disable_hydration")
+    assert [event.name for event in found if event.type == "stalled"] == [name]
+    assert dmsetup("status", name).split()[6] == "255/256"
+    dmsetup("remove", name)
+    dmsetup("remove", dust)
+
+
+def test_a_merge_is_polled(watch, prefix, disk):
+    subprocess.run(["modprobe", "-a", "dm-snapshot", "dm-delay"], check=True)
+    origin, cow = disk(4 * MIB), disk(4 * MIB)
+    name, slow = prefix + "merge", prefix + "slow"
+    dmsetup("create", slow, "--table", f"0 {origin.sectors} delay {origin.path} 0 50")
+    dmsetup("create", name, "--table", f"0 {origin.sectors} snapshot /dev/mapper/{slow} {cow.path} P 8")
+    for number in range(0, 64, 2):  # one after the other: neighbours are merged at once
+        write_through(f"/dev/mapper/{name}", number * 4096, os.urandom(4096))
+    watcher = watch(poll_s=0.1)
+    dmsetup("reload", name, "--table", f"0 {origin.sectors} snapshot-merge /dev/mapper/{slow} {cow.path} P 8")
+    dmsetup("resume", name)
+    found = told_until(watcher, "status")
+    (change,) = [one for event in found if event.type == "status" for one in event.facts["changes"]][:1]
+    assert change["field"] == "used_sectors" and change["new"] < change["old"]
+    dmsetup("remove", name)
+    dmsetup("remove", slow)
 
 
 def test_verity_corruption(watch, prefix, disk):
@@ -313,21 +357,6 @@ def test_nothing_is_lost_before_the_first_read(watch, prefix):
     dmsetup("remove", prefix + "b")
 
 
-def test_since_a_counter(prefix, disk, dmctl):
-    name = prefix + "a"
-    dmsetup("create", name, "--table", "0 8 zero")
-    dmsetup("rename", name, name + "b")
-    dmsetup("rename", name + "b", name)
-    counter = dmsetup("info", "-c", "--noheadings", "-o", "events", name).strip()
-    assert counter == "2"
-    done = dmctl("events", name, "--since-counter", "1", "--once", "--json")
-    assert done.status == 0
-    event = json.loads(done.out)
-    assert (event["type"], event["name"], event["old_event_nr"], event["event_nr"]) == ("event", name, 1, 2)
-    assert dmctl("events", name, "--since-counter", "2", "--once", "--timeout", "0.3").status == 124
-    dmsetup("remove", name)
-
-
 def test_the_iteration_ends_when_closed(prefix):
     with Watcher() as watcher:
         closing = threading.Timer(0.5, watcher.close)
@@ -360,142 +389,3 @@ def test_in_asyncio(prefix):
 def test_types(watch):
     with pytest.raises(UsageError, match="no type of event 'gone'"):
         Filter(types=("gone",))
-
-
-# The command.
-
-
-@pytest.fixture
-def lines(prefix):
-    """Starts `dmctl events` with more words; its lines come one by one."""
-    started = []
-
-    def start(*words, **options):
-        command = [dmctl_script(), "events", "--name", f"{prefix}*", *words]
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, **options)
-        started.append(process)
-        # It watches from here on: what it is told by the first event.
-        return process
-
-    yield start
-    for process in started:
-        process.kill()
-        process.wait()
-        process.stdout.close()
-
-
-def probe(process, prefix):
-    """Wait until it watches: make and remove devices until one is told of."""
-    seen = threading.Event()
-    first = []
-
-    def read():
-        first.append(process.stdout.readline())
-        seen.set()
-
-    thread = threading.Thread(target=read)
-    thread.start()
-    while not seen.is_set():
-        dmsetup("create", prefix + "probe", "--table", "0 8 zero")
-        dmsetup("remove", "--retry", prefix + "probe")
-        seen.wait(0.2)
-    thread.join()
-    return first[0]
-
-
-def until(process, text):
-    while text not in (line := process.stdout.readline()):
-        assert line, "it has ended"
-    return line
-
-
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_lines_come_at_once_and_a_signal_ends_it(lines, prefix, number):
-    process = lines()
-    assert f" {prefix}probe: " in probe(process, prefix)
-    dmsetup("create", prefix + "a", "--table", "0 8 zero")
-    until(process, f"{prefix}a: new table: zero\n")
-    dmsetup("remove", prefix + "a")
-    until(process, f"{prefix}a: removed\n")
-    process.send_signal(number)
-    assert process.wait(10) == -number
-    assert process.stdout.read() == ""
-
-
-def test_json_lines_and_types(lines, prefix):
-    process = lines("--json", "--type", "removed")
-    probe(process, prefix)
-    dmsetup("create", prefix + "a", "--table", "0 8 zero")
-    dmsetup("remove", prefix + "a")
-    found = json.loads(until(process, f'"{prefix}a"'))
-    assert (found["type"], found["targets"]) == ("removed", ["zero"])
-
-
-def test_commands_at_events(lines, prefix, tmp_path):
-    out = tmp_path / "told"
-    command = f'echo "$DMCTL_EVENT $DMCTL_NAME $DMCTL_OLD_NAME $DMCTL_TARGETS" >> {out}; test $DMCTL_EVENT != renamed'
-    process = lines("--type", "renamed", "--type", "removed", "--exec", command, "--shell", "--jobs", "1",
-                    "--count", "4", stderr=subprocess.PIPE)  # fmt: skip
-    probe(process, prefix)
-    dmsetup("create", prefix + "a", "--table", "0 8 zero")
-    for one, other in (("a", "b"), ("b", "a")):
-        dmsetup("rename", prefix + one, prefix + other)
-    dmsetup("remove", prefix + "a")
-    _, errors = process.communicate(timeout=20)
-    ours = [line for line in out.read_text().splitlines() if "probe" not in line]
-    assert ours[0] == f"renamed {prefix}b {prefix}a zero"
-    assert process.returncode == 1
-    assert f"for renamed of '{prefix}b', ended with 1." in errors
-    process.stderr.close()
-
-
-def test_a_command_without_a_shell_that_is_not_there(prefix, dmctl, disk):
-    name = prefix + "a"
-    dmsetup("create", name, "--table", "0 8 zero")
-    done = dmctl("events", name, "--since-counter", "9", "--once", "--exec", "/no/such/thing 'a b'")
-    assert done.status == 1
-    assert b"cannot be run: No such file or directory" in done.err
-    assert dmctl("events", name, "--exec", "'").status == 2
-    dmsetup("remove", name)
-
-
-def test_until(prefix, dmctl):
-    name = prefix + "a"
-    dmsetup("create", name, "--table", "0 8 zero")
-    assert dmctl("events", name, "--until", "suspended=no").status == 0
-    assert dmctl("events", name, "--until", "suspended=yes", "--timeout", "0.3").status == 124
-    waiting = subprocess.Popen([dmctl_script(), "events", name, "--until", "suspended=yes && name=" + name])
-    words = [dmctl_script(), "events", name, "--until", "name=other"]
-    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as gone:
-        while not select.select([gone.stdout], [], [], 0.3)[0]:  # until it watches
-            dmsetup("suspend", name)
-            dmsetup("resume", name)
-        dmsetup("suspend", name)
-        assert waiting.wait(20) == 0
-        dmsetup("resume", name)
-        dmsetup("remove", name)
-        assert gone.wait(20) == 3
-        assert b"removed before" in gone.stderr.read()
-
-
-@pytest.mark.parametrize(
-    ("words", "status", "says"),
-    [
-        (("nosuch",), 3, "There is no device 'nosuch'"),
-        (("--until", "a=b"), 2, "--until needs one DEVICE"),
-        (("--type", "gone"), 2, "no type of event 'gone'"),
-        (("--count", "0"), 2, "--count"),
-        (("--timeout", "-1"), 2, "--timeout"),
-    ],
-)
-def test_wrong_words(dmctl, words, status, says):
-    done = dmctl("events", *words)
-    assert done.status == status and says in done.err.decode(), done
-
-
-def test_an_unknown_field_in_a_condition(prefix, dmctl):
-    name = prefix + "a"
-    dmsetup("create", name, "--table", "0 8 zero")
-    done = dmctl("events", name, "--until", "hydrated==total")
-    assert done.status == 2 and b"There is no field 'hydrated'" in done.err
-    dmsetup("remove", name)

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from guests.fixtures import dmctl_script
 from guests.kernel_state import KernelState
 
 DM_DEV_SUSPEND, DM_TABLE_LOAD = 6, 9  # include/uapi/linux/dm-ioctl.h; a resume is a suspend with another flag
@@ -37,24 +36,6 @@ def stuck_udev():
     yield
     subprocess.run(["udevadm", "control", "--start-exec-queue"], check=True)
     subprocess.run(["udevadm", "settle"], check=True)
-
-
-@pytest.fixture
-def start():
-    """Start dmctl in the background; what still runs at the end is killed."""
-    running = []
-
-    def run(*words, **more):
-        process = subprocess.Popen(
-            [dmctl_script(), *words], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **more
-        )
-        running.append(process)
-        return process
-
-    yield run
-    for process in running:
-        process.kill()
-        process.communicate()
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])

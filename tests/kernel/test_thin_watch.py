@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import pytest
 
-from dmctl.control import EventPoll
+from dmctl.event_poll import EventPoll
 from dmctl.thin import making
 from dmctl.thin.catalogue import Settings
 from guests.fixtures import dmctl_script
