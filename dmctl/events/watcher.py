@@ -194,6 +194,10 @@ class Watcher:
         for devno in changed:
             self._changed(self.known[devno])
         self._compare(listed, touched)
+        for devno in touched & self.known.keys():  # the list may be of before
+            known, state = self.known[devno], self._control.state(devno)
+            if state is not None and state.event_nr != known.event_nr and _sequence(devno) == known.sequence:
+                self._moved(known, state.event_nr)
 
     def _drain(self) -> tuple[list[_Uevent], bool]:
         found: list[_Uevent] = []
@@ -259,7 +263,7 @@ class Watcher:
         differs = self._tell_difference(known, now)
         if not now.suspended and (known.suspended or not differs):
             self._tell("resumed", now, {"suspension_seen": known.suspended})
-        # What has moved the counter is told by the list; a rename moves it by one (dm_hash_rename()).
+        # What has moved the counter is told elsewhere; a rename moves it by one (dm_hash_rename()).
         renamed = (now.name, now.uuid) != (known.name, known.uuid)
         now.event_nr = min(now.event_nr, known.event_nr + renamed)
         self.known[known.devno] = now
