@@ -85,7 +85,7 @@ _dmctl() {
         cut=${cut#"$previous="}
         current=${current#*=}
     fi
-    [[ $program == dm@(setup|stats) ]] || commands+=(show tree top events holders explain build verity veritysetup thin check install-links)
+    [[ $program == dm@(setup|stats) ]] || commands+=(show tree top events holders explain build verity veritysetup thin clone check install-links)
     # Which has but one command, and has it in its name.
     [[ $program != dmstats ]] || commands=(stats) command=stats
     [[ $command$place != stats1 ]] || previous=stats
@@ -96,11 +96,11 @@ _dmctl() {
         fi
     done
     case $command in
-        verity|thin|thin-pool|thin-blob)  # the word behind it is the command, or a group in its turn
+        verity|thin|thin-pool|thin-blob|clone)  # the word behind it is the command, or a group in its turn
             for word in "${COMP_WORDS[@]:1:place-1}"; do
                 [[ -$command == *-$word || $word == -* ]] && continue
                 command+=-$word
-                [[ $command == @(verity|thin|thin-pool|thin-blob) ]] || break
+                [[ $command == @(verity|thin|thin-pool|thin-blob|clone) ]] || break
             done
             ;;
     esac
@@ -186,6 +186,17 @@ _dmctl() {
         thin-delta) options=(--help) own=(--snap1 --snap2 --verbose --size --metadata-snap --json --debug) ;;
         thin-rmap) options=(--help) own=(--region --metadata-snap --json --debug) ;;
         thin-metadata-size) options=(--help) own=(--block-size --pool-size --max-thins --unit --numeric-only --debug) ;;
+        clone-create) options=(--help) own=(--source --dest --metadata --metadata-file --region-size --threshold --batch --rate --no-hydration --no-discard-passdown --grow --set-ro --wait --on-error --max-stall --dry-run --yes --json --debug) ;;
+        clone-watch) options=(--help) own=(--wait --on-error --max-stall --rate --json --debug) ;;
+        clone-status) options=(--help) own=(--json --debug) ;;
+        clone-throttle) options=(--help) own=(--threshold --batch --json --debug) ;;
+        clone-pause) options=(--help) own=(--json --debug) ;;
+        clone-resume) options=(--help) own=(--json --debug) ;;
+        clone-trim) options=(--help) own=(--json --debug) ;;
+        clone-finish) options=(--help) own=(--verify --progress --json --debug) ;;
+        clone-assemble) options=(--help) own=(--wait --on-error --max-stall --rate --json --debug) ;;
+        clone-abort) options=(--help) own=(--yes --json --debug) ;;
+        clone-inspect) options=(--help) own=(--metadata --missing --map --json --debug) ;;
         check) options=(--help) own=(--table --json --debug) ;;
         install-links) options=(--help) own=(--debug) ;;
     esac
@@ -224,7 +235,10 @@ _dmctl() {
         thin-pool-open:--metadata) _dmctl_devices ;;
         thin-pool-open:--data) _dmctl_devices ;;
         thin-ls:--data) _dmctl_devices ;;
-        *:--gid|*:-G|*:--major|*:-j|*:--minor|*:-m|*:--mode|*:-M|*:--udevcookie|*:--table|*:--uid|*:-U|*:--uuid|*:-u|*:--exec|*:--count|*:--interval|*:--separator|*:--alias|*:--areas|*:--areasize|*:--bounds|*:--groupid|*:--length|*:--programid|*:--regions|*:--regionid|*:--start|*:--units|*:--userdata|*:--name|*:--timeout|*:--since-counter|*:--until|*:--poll|*:--jobs|*:--create|*:--size|*:--hash|*:-h|*:--format|*:--data-block-size|*:--hash-block-size|*:--data-blocks|*:--hash-offset|*:--salt|*:-s|*:--root-hash-file|*:--fec-device|*:--fec-offset|*:--fec-roots|*:--threads|*:--root-hash-signature|*:--key|*:--cert|*:--output|*:-o|*:--passphrase-file|*:--digest|*:--emit|*:--attach|*:--arch|*:--sign|*:--block-size|*:--max-volumes|*:--low-water|*:--blob|*:--blob-file|*:--group|*:--data|*:--metadata|*:-f|*:--dev-id|*:--snap1|*:--snap2|*:--region|*:-b|*:--pool-size|*:--max-thins|*:--unit) ;;
+        clone-create:--source) _dmctl_devices ;;
+        clone-create:--dest) _dmctl_devices ;;
+        clone-create:--metadata) _dmctl_devices ;;
+        *:--gid|*:-G|*:--major|*:-j|*:--minor|*:-m|*:--mode|*:-M|*:--udevcookie|*:--table|*:--uid|*:-U|*:--uuid|*:-u|*:--exec|*:--count|*:--interval|*:--separator|*:--alias|*:--areas|*:--areasize|*:--bounds|*:--groupid|*:--length|*:--programid|*:--regions|*:--regionid|*:--start|*:--units|*:--userdata|*:--name|*:--timeout|*:--since-counter|*:--until|*:--poll|*:--jobs|*:--create|*:--size|*:--hash|*:-h|*:--format|*:--data-block-size|*:--hash-block-size|*:--data-blocks|*:--hash-offset|*:--salt|*:-s|*:--root-hash-file|*:--fec-device|*:--fec-offset|*:--fec-roots|*:--threads|*:--root-hash-signature|*:--key|*:--cert|*:--output|*:-o|*:--passphrase-file|*:--digest|*:--emit|*:--attach|*:--arch|*:--sign|*:--block-size|*:--max-volumes|*:--low-water|*:--blob|*:--blob-file|*:--group|*:--data|*:--metadata|*:-f|*:--dev-id|*:--snap1|*:--snap2|*:--region|*:-b|*:--pool-size|*:--max-thins|*:--unit|*:--metadata-file|*:--region-size|*:--threshold|*:--batch|*:--rate|*:--on-error|*:--max-stall) ;;
         *)
             [[ $current == -* ]] && previous=-
             case $command:$previous in
@@ -235,6 +249,7 @@ _dmctl() {
                 thin:*) _dmctl_words pool recover create snapshot activate deactivate remove rename resize batch blob find ls monitor doctor dump check delta rmap metadata-size ;;
                 thin-pool:*) _dmctl_words create open close status resize init adopt reconcile recover ;;
                 thin-blob:*) _dmctl_words get set ;;
+                clone:*) _dmctl_words create watch status throttle pause resume trim finish assemble abort inspect ;;
                 thin-create:*|thin-snapshot:*|thin-activate:*|thin-deactivate:*|thin-remove:*|thin-rename:*|thin-resize:*|thin-blob-get:*|thin-blob-set:*) _dmctl_volumes ;;
                 remove:*|suspend:*|resume:*|load:*|clear:*|reload:*|wipe_table:*|rename:*|measure:*|message:*|info:*|deps:*|stats:*|status:*|table:*|wait:*|mknodes:*|mangle:*|setgeometry:*|show:*|tree:*|events:*|holders:*|explain:*|verity-status:*|verity-close:*|thin-batch:*|thin-find:*|thin-ls:*|thin-monitor:*|thin-doctor:*|thin-dump:*|thin-check:*|thin-delta:*|thin-rmap:*) _dmctl_devices ;;
             esac

@@ -22,7 +22,7 @@ function __dmctl_devices
 end
 
 set -g __dmctl_of_dmsetup help create remove remove_all suspend resume load clear reload wipe_table rename measure message ls info deps stats status table wait mknodes mangle udevcreatecookie udevreleasecookie udevflags udevcomplete udevcomplete_all udevcookies target-version targets version setgeometry splitname
-set -g __dmctl_commands $__dmctl_of_dmsetup show tree top events holders explain build verity veritysetup thin check install-links
+set -g __dmctl_commands $__dmctl_of_dmsetup show tree top events holders explain build verity veritysetup thin clone check install-links
 
 # The names of the volumes of the pool that is named before, if one is; a pool's otherwise.
 function __dmctl_volumes -a command
@@ -72,12 +72,12 @@ function __dmctl_complete
             end
         end
     end
-    if contains -- "$command" verity thin thin-pool thin-blob # the word behind it is the command, or a group in its turn
+    if contains -- "$command" verity thin thin-pool thin-blob clone # the word behind it is the command, or a group in its turn
         for word in $words[2..]
             if not string match -q -- '-*' $word
                 and not string match -q -- "*-$word" -$command
                 set command $command-$word
-                contains -- $command verity thin thin-pool thin-blob
+                contains -- $command verity thin thin-pool thin-blob clone
                 or break
             end
         end
@@ -139,10 +139,11 @@ function __dmctl_complete
                 verity 'Hash trees: make, verify, repair, sign and open them.' \
                 veritysetup 'Do what veritysetup does, for scripts.' \
                 thin 'Thin pools: volumes, snapshots, blobs, and what is in the metadata.' \
+                clone 'Copies that can be used at once: make, watch, pause and finish them.' \
                 check 'Look for mistakes in a table before the kernel is asked.' \
                 install-links 'Make links to dmctl by dmsetup\'s names.'
             end | string match -- "$typed*"
-        case create:--gid create:-G create:--major create:-j create:--minor create:-m create:--mode create:-M create:--udevcookie create:--table create:--uid create:-U create:--uuid create:-u remove:--major remove:-j remove:--minor remove:-m remove:--udevcookie remove:--uuid remove:-u suspend:--major suspend:-j suspend:--minor suspend:-m suspend:--uuid suspend:-u resume:--major resume:-j resume:--minor resume:-m resume:--udevcookie resume:--uuid resume:-u load:--major load:-j load:--minor load:-m load:--table load:--uuid load:-u clear:--major clear:-j clear:--minor clear:-m clear:--uuid clear:-u reload:--major reload:-j reload:--minor reload:-m reload:--table reload:--uuid reload:-u wipe_table:--udevcookie rename:--major rename:-j rename:--minor rename:-m rename:--udevcookie rename:--uuid rename:-u measure:--major measure:-j measure:--minor measure:-m measure:--uuid measure:-u message:--major message:-j message:--minor message:-m message:--uuid message:-u ls:--exec info:--count info:--interval info:--major info:-j info:--minor info:-m info:--separator info:--uuid info:-u deps:--major deps:-j deps:--minor deps:-m deps:--uuid deps:-u stats:--alias stats:--areas stats:--areasize stats:--bounds stats:--count stats:--groupid stats:--interval stats:--length stats:--major stats:-j stats:--minor stats:-m stats:--programid stats:--regions stats:--regionid stats:--separator stats:--start stats:--units stats:--uuid stats:-u stats:--userdata status:--exec status:--major status:-j status:--minor status:-m status:--uuid status:-u table:--exec table:--major table:-j table:--minor table:-m table:--uuid table:-u wait:--major wait:-j wait:--minor wait:-m wait:--uuid wait:-u splitname:--separator events:--name events:--uuid events:--count events:--timeout events:--since-counter events:--until events:--poll events:--exec events:--jobs build:--create build:--uuid build:--size verity-format:--hash verity-format:-h verity-format:--format verity-format:--data-block-size verity-format:--hash-block-size verity-format:--data-blocks verity-format:--hash-offset verity-format:--salt verity-format:-s verity-format:--uuid verity-format:--fec-offset verity-format:--fec-roots verity-format:--threads verity-verify:--hash-offset verity-verify:--hash verity-verify:-h verity-verify:--format verity-verify:--data-block-size verity-verify:--hash-block-size verity-verify:--data-blocks verity-verify:--salt verity-verify:-s verity-verify:--fec-offset verity-verify:--fec-roots verity-verify:--threads verity-repair:--hash-offset verity-repair:--hash verity-repair:-h verity-repair:--format verity-repair:--data-block-size verity-repair:--hash-block-size verity-repair:--data-blocks verity-repair:--salt verity-repair:-s verity-repair:--fec-offset verity-repair:--fec-roots verity-repair:--threads verity-dump:--hash-offset verity-open:--hash-offset verity-open:--hash verity-open:-h verity-open:--format verity-open:--data-block-size verity-open:--hash-block-size verity-open:--data-blocks verity-open:--salt verity-open:-s verity-open:--fec-offset verity-open:--fec-roots verity-sign:--key verity-sign:--digest verity-gpt:--arch veritysetup:--data-block-size veritysetup:--data-blocks veritysetup:--fec-device veritysetup:--fec-offset veritysetup:--fec-roots veritysetup:--format veritysetup:--hash veritysetup:-h veritysetup:--hash-block-size veritysetup:--hash-offset veritysetup:--root-hash-file veritysetup:--root-hash-signature veritysetup:--salt veritysetup:-s veritysetup:--uuid thin-pool-create:--block-size thin-pool-create:--max-volumes thin-pool-create:--low-water thin-pool-init:--max-volumes thin-pool-adopt:--max-volumes thin-create:--size thin-create:--blob thin-snapshot:--group thin-snapshot:--blob thin-resize:--size thin-blob-set:--blob thin-find:--blob thin-find:--name thin-find:--uuid thin-ls:--format thin-ls:-o thin-monitor:--data thin-monitor:--metadata thin-monitor:--interval thin-monitor:--exec thin-dump:--format thin-dump:-f thin-dump:--dev-id thin-delta:--snap1 thin-delta:--snap2 thin-delta:--size thin-rmap:--region thin-metadata-size:--block-size thin-metadata-size:-b thin-metadata-size:--pool-size thin-metadata-size:-s thin-metadata-size:--max-thins thin-metadata-size:-m thin-metadata-size:--unit thin-metadata-size:-u check:--table
+        case create:--gid create:-G create:--major create:-j create:--minor create:-m create:--mode create:-M create:--udevcookie create:--table create:--uid create:-U create:--uuid create:-u remove:--major remove:-j remove:--minor remove:-m remove:--udevcookie remove:--uuid remove:-u suspend:--major suspend:-j suspend:--minor suspend:-m suspend:--uuid suspend:-u resume:--major resume:-j resume:--minor resume:-m resume:--udevcookie resume:--uuid resume:-u load:--major load:-j load:--minor load:-m load:--table load:--uuid load:-u clear:--major clear:-j clear:--minor clear:-m clear:--uuid clear:-u reload:--major reload:-j reload:--minor reload:-m reload:--table reload:--uuid reload:-u wipe_table:--udevcookie rename:--major rename:-j rename:--minor rename:-m rename:--udevcookie rename:--uuid rename:-u measure:--major measure:-j measure:--minor measure:-m measure:--uuid measure:-u message:--major message:-j message:--minor message:-m message:--uuid message:-u ls:--exec info:--count info:--interval info:--major info:-j info:--minor info:-m info:--separator info:--uuid info:-u deps:--major deps:-j deps:--minor deps:-m deps:--uuid deps:-u stats:--alias stats:--areas stats:--areasize stats:--bounds stats:--count stats:--groupid stats:--interval stats:--length stats:--major stats:-j stats:--minor stats:-m stats:--programid stats:--regions stats:--regionid stats:--separator stats:--start stats:--units stats:--uuid stats:-u stats:--userdata status:--exec status:--major status:-j status:--minor status:-m status:--uuid status:-u table:--exec table:--major table:-j table:--minor table:-m table:--uuid table:-u wait:--major wait:-j wait:--minor wait:-m wait:--uuid wait:-u splitname:--separator events:--name events:--uuid events:--count events:--timeout events:--since-counter events:--until events:--poll events:--exec events:--jobs build:--create build:--uuid build:--size verity-format:--hash verity-format:-h verity-format:--format verity-format:--data-block-size verity-format:--hash-block-size verity-format:--data-blocks verity-format:--hash-offset verity-format:--salt verity-format:-s verity-format:--uuid verity-format:--fec-offset verity-format:--fec-roots verity-format:--threads verity-verify:--hash-offset verity-verify:--hash verity-verify:-h verity-verify:--format verity-verify:--data-block-size verity-verify:--hash-block-size verity-verify:--data-blocks verity-verify:--salt verity-verify:-s verity-verify:--fec-offset verity-verify:--fec-roots verity-verify:--threads verity-repair:--hash-offset verity-repair:--hash verity-repair:-h verity-repair:--format verity-repair:--data-block-size verity-repair:--hash-block-size verity-repair:--data-blocks verity-repair:--salt verity-repair:-s verity-repair:--fec-offset verity-repair:--fec-roots verity-repair:--threads verity-dump:--hash-offset verity-open:--hash-offset verity-open:--hash verity-open:-h verity-open:--format verity-open:--data-block-size verity-open:--hash-block-size verity-open:--data-blocks verity-open:--salt verity-open:-s verity-open:--fec-offset verity-open:--fec-roots verity-sign:--key verity-sign:--digest verity-gpt:--arch veritysetup:--data-block-size veritysetup:--data-blocks veritysetup:--fec-device veritysetup:--fec-offset veritysetup:--fec-roots veritysetup:--format veritysetup:--hash veritysetup:-h veritysetup:--hash-block-size veritysetup:--hash-offset veritysetup:--root-hash-file veritysetup:--root-hash-signature veritysetup:--salt veritysetup:-s veritysetup:--uuid thin-pool-create:--block-size thin-pool-create:--max-volumes thin-pool-create:--low-water thin-pool-init:--max-volumes thin-pool-adopt:--max-volumes thin-create:--size thin-create:--blob thin-snapshot:--group thin-snapshot:--blob thin-resize:--size thin-blob-set:--blob thin-find:--blob thin-find:--name thin-find:--uuid thin-ls:--format thin-ls:-o thin-monitor:--data thin-monitor:--metadata thin-monitor:--interval thin-monitor:--exec thin-dump:--format thin-dump:-f thin-dump:--dev-id thin-delta:--snap1 thin-delta:--snap2 thin-delta:--size thin-rmap:--region thin-metadata-size:--block-size thin-metadata-size:-b thin-metadata-size:--pool-size thin-metadata-size:-s thin-metadata-size:--max-thins thin-metadata-size:-m thin-metadata-size:--unit thin-metadata-size:-u clone-create:--region-size clone-create:--threshold clone-create:--batch clone-create:--rate clone-create:--on-error clone-create:--max-stall clone-watch:--on-error clone-watch:--max-stall clone-watch:--rate clone-throttle:--threshold clone-throttle:--batch clone-assemble:--on-error clone-assemble:--max-stall clone-assemble:--rate clone-inspect:--metadata check:--table
         case create:--readahead resume:--readahead
             __dmctl_words "$head" auto none
         case remove:--select remove:-S suspend:--select suspend:-S resume:--select resume:-S clear:--select clear:-S wipe_table:--select wipe_table:-S measure:--select measure:-S info:--select info:-S info:--options info:-o info:--sort info:-O deps:--select deps:-S status:--select status:-S table:--select table:-S
@@ -167,11 +168,11 @@ function __dmctl_complete
             __dmctl_list "$head" "$typed" name dm_name size target state on used_by mounts above full warnings uuid devno open events segments suspended readonly bow.device bow.block_size_bytes cache.metadata_block_sectors cache.metadata_used_blocks cache.metadata_total_blocks cache.block_sectors cache.cache_used_blocks cache.cache_total_blocks cache.read_hits cache.read_misses cache.write_hits cache.write_misses cache.demotions cache.promotions cache.dirty_blocks cache.mode cache.metadata2 cache.no_discard_passdown cache.migration_threshold_sectors cache.policy cache.policy_options cache.metadata_mode cache.needs_check cache.metadata cache.cache cache.origin clone.metadata_block_sectors clone.metadata_used_blocks clone.metadata_total_blocks clone.region_sectors clone.hydrated_regions clone.total_regions clone.hydrating_regions clone.no_hydration clone.no_discard_passdown clone.hydration_threshold_regions clone.hydration_batch_size_regions clone.mode clone.metadata clone.destination clone.source crypt.cipher crypt.device crypt.iv_offset_sectors crypt.offset_sectors crypt.allow_discards crypt.same_cpu_crypt crypt.high_priority crypt.submit_from_crypt_cpus crypt.no_read_workqueue crypt.no_write_workqueue crypt.integrity crypt.integrity_key_size_bytes crypt.sector_size_bytes crypt.iv_large_sectors delay.reads delay.writes delay.flushes delay.device delay.delay_ms delay.offset_sectors delay.write delay.flush dust.device dust.reads dust.logging dust.block_bytes dust.offset_sectors ebs.device ebs.emulated_sectors ebs.offset_sectors ebs.underlying_sectors era.metadata_block_sectors era.metadata_used_blocks era.metadata_total_blocks era.era era.held_root_block era.metadata era.origin era.block_sectors error.device flakey.device flakey.offset_sectors flakey.up_s flakey.down_s flakey.error_reads flakey.drop_writes flakey.error_writes flakey.corrupt_byte flakey.random_read_corrupt flakey.random_write_corrupt integrity.mismatches integrity.provided_sectors integrity.recalculated_sectors integrity.device integrity.offset_sectors integrity.mode integrity.tag_size_bytes integrity.meta_device integrity.block_size_bytes integrity.recalculate integrity.reset_recalculate integrity.allow_discards integrity.allow_discards_keyed integrity.journal_sectors integrity.interleave_sectors integrity.buffer_sectors integrity.journal_watermark_percent integrity.commit_time_ms integrity.sectors_per_bit integrity.bitmap_flush_interval_ms integrity.fix_padding integrity.fix_hmac integrity.legacy_recalculate integrity.internal_hash integrity.journal_crypt integrity.journal_mac linear.device linear.offset_sectors log-writes.entries log-writes.last_sector log-writes.logging_disabled log-writes.device log-writes.log mirror.devices mirror.in_sync_regions mirror.regions mirror.health mirror.log mirror.log_device mirror.log_health mirror.log_words mirror.mirrors mirror.region_sectors mirror.sync mirror.log_arguments mirror.handle_errors mirror.keep_log multipath.queueing multipath.pg_init_count multipath.feature_words multipath.hw_handler_words multipath.group_number multipath.groups multipath.initial_group multipath.queue_if_no_path multipath.retain_attached_hw_handler multipath.pg_init_retries multipath.pg_init_delay_ms multipath.queue_mode multipath.hw_handler multipath.hw_handler_arguments raid.raid_type raid.device_count raid.health raid.done_sectors raid.total_sectors raid.sync_action raid.mismatches_sectors raid.data_offset_sectors raid.journal_health raid.raid_devices raid.chunk_sectors raid.sync raid.rebuild raid.daemon_sleep_ms raid.min_recovery_rate_kib_s raid.max_recovery_rate_kib_s raid.write_mostly raid.max_write_behind raid.stripe_cache raid.region_sectors raid.raid10_copies raid.raid10_format raid.raid10_use_near_sets raid.delta_disks raid.journal_device raid.journal_mode snapshot.condition snapshot.used_sectors snapshot.total_sectors snapshot.metadata_sectors snapshot.origin snapshot.cow snapshot.persistent snapshot.chunk_sectors snapshot.discard_zeroes_cow snapshot.discard_passdown_origin snapshot-merge.condition snapshot-merge.used_sectors snapshot-merge.total_sectors snapshot-merge.metadata_sectors snapshot-merge.origin snapshot-merge.cow snapshot-merge.persistent snapshot-merge.chunk_sectors snapshot-merge.discard_zeroes_cow snapshot-merge.discard_passdown_origin snapshot-origin.origin striped.devices striped.health striped.chunk_sectors striped.stripes switch.region_sectors switch.paths thin.mapped_sectors thin.highest_sector thin.pool thin.device_id thin.external_origin thin-pool.transaction_id thin-pool.metadata_used_blocks thin-pool.metadata_total_blocks thin-pool.data_used_blocks thin-pool.data_total_blocks thin-pool.held_root_block thin-pool.mode thin-pool.discard thin-pool.no_space thin-pool.needs_check thin-pool.metadata_low_water_blocks thin-pool.metadata thin-pool.data thin-pool.block_sectors thin-pool.low_water_blocks thin-pool.skip_block_zeroing thin-pool.ignore_discard thin-pool.no_discard_passdown thin-pool.read_only thin-pool.error_if_no_space unstriped.stripes unstriped.chunk_sectors unstriped.stripe unstriped.device unstriped.offset_sectors vdo.device vdo.mode vdo.recovery vdo.index vdo.compression vdo.used_blocks vdo.total_blocks vdo.physical_blocks vdo.min_io_bytes vdo.block_map_cache_blocks vdo.block_map_era vdo.ack vdo.bio vdo.bio_rotation vdo.cpu vdo.hash vdo.logical vdo.physical vdo.max_discard_blocks vdo.deduplication vdo.others verity.validity verity.corrected_blocks verity.version verity.data_device verity.hash_device verity.data_block_bytes verity.hash_block_bytes verity.data_blocks verity.hash_start_blocks verity.algorithm verity.root_digest verity.salt verity.on_corruption verity.on_error verity.ignore_zero_blocks verity.check_at_most_once verity.try_verify_in_tasklet verity.fec_device verity.fec_blocks verity.fec_start_blocks verity.fec_roots verity.root_hash_sig_key_desc writecache.error writecache.total_blocks writecache.free_blocks writecache.writeback_blocks writecache.reads writecache.read_hits writecache.writes writecache.write_hits_uncommitted writecache.write_hits_committed writecache.writes_around writecache.writes_allocate writecache.writes_blocked_on_freelist writecache.flushes writecache.discards writecache.kind writecache.origin writecache.cache writecache.block_bytes writecache.start_sectors writecache.high_watermark_percent writecache.low_watermark_percent writecache.writeback_jobs writecache.autocommit_blocks writecache.autocommit_time_ms writecache.max_age_ms writecache.cleaner writecache.fua writecache.metadata_only writecache.pause_writeback_ms zoned.zones zoned.free_cache_zones zoned.cache_zones zoned.drives
         case top:--sort top:-O
             __dmctl_words "$head" name reads writes latency in-flight utilisation
-        case top:--device thin-pool-create:--metadata thin-pool-create:--data thin-pool-open:--metadata thin-pool-open:--data thin-ls:--data
+        case top:--device thin-pool-create:--metadata thin-pool-create:--data thin-pool-open:--metadata thin-pool-open:--data thin-ls:--data clone-create:--source clone-create:--dest clone-create:--metadata
             __dmctl_devices
         case events:--type
             __dmctl_words "$head" added removed renamed loaded cleared suspended resumed table event corrupted path-failed path-reinstated status stalled overflow
-        case explain:--table verity-format:--root-hash-file verity-format:--fec-device verity-verify:--root-hash-file verity-verify:--fec-device verity-repair:--root-hash-file verity-repair:--fec-device verity-open:--root-hash-file verity-open:--root-hash-signature verity-open:--fec-device verity-sign:--root-hash-file verity-sign:--cert verity-sign:--output verity-sign:-o verity-sign:--passphrase-file verity-sign:--emit verity-sign:--attach verity-verify-signature:--cert verity-verify-signature:--root-hash-file verity-gpt:--root-hash-file verity-gpt:--sign verity-gpt:--cert verity-gpt:--output verity-gpt:-o thin-create:--blob-file thin-snapshot:--blob-file thin-blob-set:--blob-file thin-dump:--output thin-dump:-o
+        case explain:--table verity-format:--root-hash-file verity-format:--fec-device verity-verify:--root-hash-file verity-verify:--fec-device verity-repair:--root-hash-file verity-repair:--fec-device verity-open:--root-hash-file verity-open:--root-hash-signature verity-open:--fec-device verity-sign:--root-hash-file verity-sign:--cert verity-sign:--output verity-sign:-o verity-sign:--passphrase-file verity-sign:--emit verity-sign:--attach verity-verify-signature:--cert verity-verify-signature:--root-hash-file verity-gpt:--root-hash-file verity-gpt:--sign verity-gpt:--cert verity-gpt:--output verity-gpt:-o thin-create:--blob-file thin-snapshot:--blob-file thin-blob-set:--blob-file thin-dump:--output thin-dump:-o clone-create:--metadata-file
             __fish_complete_path $typed
         case '*'
             __dmctl_operands "$command" $previous $program "$typed"
@@ -1177,6 +1178,116 @@ function __dmctl_operands -a command previous program typed
                     --unit 'One of b s k m g t p e; in capitals powers of 1000' \
                     --numeric-only 'Print only the number' \
                     --debug 'print the log and the trace of a failure'
+            case clone-create
+                printf '%s\t%s\n' \
+                    --help 'explain the command'
+                contains -- $program dmsetup dmstats
+                or printf '%s\t%s\n' \
+                    --source 'The device copied from' \
+                    --dest 'The device copied to; what it holds is lost' \
+                    --metadata 'Keeps what is copied' \
+                    --metadata-file 'A file for that; else one below /var/lib/dmctl/clone' \
+                    --region-size 'What is copied at a time, from 4K to 1G' \
+                    --threshold 'Copy so many regions at once' \
+                    --batch 'Copy so many neighbours as one' \
+                    --rate 'Copy no more a second, such as 50M, for as long as this runs' \
+                    --no-hydration 'Copy nothing in the background until clone resume' \
+                    --no-discard-passdown 'Discards are not passed to the destination' \
+                    --grow 'Show all of a destination that is larger' \
+                    --set-ro 'Make the source read-only' \
+                    --wait 'Watch it until it has everything' \
+                    --on-error 'Where something cannot be copied: end with status 5, wait for resume, try again' \
+                    --max-stall 'How long nothing need be copied to be an error: 30s, 5m' \
+                    --dry-run 'Check, print the table, and make nothing' \
+                    --yes 'Ask nothing' \
+                    --json 'Print JSON' \
+                    --debug 'print the log and the trace of a failure'
+            case clone-watch
+                printf '%s\t%s\n' \
+                    --help 'explain the command'
+                contains -- $program dmsetup dmstats
+                or printf '%s\t%s\n' \
+                    --wait 'Show nothing; the exit status tells' \
+                    --on-error 'Where something cannot be copied: end with status 5, wait for resume, try again' \
+                    --max-stall 'How long nothing need be copied to be an error: 30s, 5m' \
+                    --rate 'Copy no more a second, such as 50M, for as long as this runs' \
+                    --json 'Print JSON' \
+                    --debug 'print the log and the trace of a failure'
+            case clone-status
+                printf '%s\t%s\n' \
+                    --help 'explain the command'
+                contains -- $program dmsetup dmstats
+                or printf '%s\t%s\n' \
+                    --json 'Print JSON' \
+                    --debug 'print the log and the trace of a failure'
+            case clone-throttle
+                printf '%s\t%s\n' \
+                    --help 'explain the command'
+                contains -- $program dmsetup dmstats
+                or printf '%s\t%s\n' \
+                    --threshold 'Copy so many regions at once' \
+                    --batch 'Copy so many neighbours as one' \
+                    --json 'Print JSON' \
+                    --debug 'print the log and the trace of a failure'
+            case clone-pause
+                printf '%s\t%s\n' \
+                    --help 'explain the command'
+                contains -- $program dmsetup dmstats
+                or printf '%s\t%s\n' \
+                    --json 'Print JSON' \
+                    --debug 'print the log and the trace of a failure'
+            case clone-resume
+                printf '%s\t%s\n' \
+                    --help 'explain the command'
+                contains -- $program dmsetup dmstats
+                or printf '%s\t%s\n' \
+                    --json 'Print JSON' \
+                    --debug 'print the log and the trace of a failure'
+            case clone-trim
+                printf '%s\t%s\n' \
+                    --help 'explain the command'
+                contains -- $program dmsetup dmstats
+                or printf '%s\t%s\n' \
+                    --json 'Print JSON' \
+                    --debug 'print the log and the trace of a failure'
+            case clone-finish
+                printf '%s\t%s\n' \
+                    --help 'explain the command'
+                contains -- $program dmsetup dmstats
+                or printf '%s\t%s\n' \
+                    --verify 'Compare destination and source before' \
+                    --progress 'Tell how far --verify is' \
+                    --json 'Print JSON' \
+                    --debug 'print the log and the trace of a failure'
+            case clone-assemble
+                printf '%s\t%s\n' \
+                    --help 'explain the command'
+                contains -- $program dmsetup dmstats
+                or printf '%s\t%s\n' \
+                    --wait 'Watch it until it has everything' \
+                    --on-error 'Where something cannot be copied: end with status 5, wait for resume, try again' \
+                    --max-stall 'How long nothing need be copied to be an error: 30s, 5m' \
+                    --rate 'Copy no more a second, such as 50M, for as long as this runs' \
+                    --json 'Print JSON' \
+                    --debug 'print the log and the trace of a failure'
+            case clone-abort
+                printf '%s\t%s\n' \
+                    --help 'explain the command'
+                contains -- $program dmsetup dmstats
+                or printf '%s\t%s\n' \
+                    --yes 'Ask nothing' \
+                    --json 'Print JSON' \
+                    --debug 'print the log and the trace of a failure'
+            case clone-inspect
+                printf '%s\t%s\n' \
+                    --help 'explain the command'
+                contains -- $program dmsetup dmstats
+                or printf '%s\t%s\n' \
+                    --metadata 'A device or file with a clone\'s metadata' \
+                    --missing 'List what is not copied, instead of what is' \
+                    --map 'Draw a map instead of the list' \
+                    --json 'Print JSON' \
+                    --debug 'print the log and the trace of a failure'
             case check
                 printf '%s\t%s\n' \
                     --help 'explain the command'
@@ -1248,6 +1359,19 @@ function __dmctl_operands -a command previous program typed
             printf '%s\t%s\n' \
                 get 'Print the blob of a volume.' \
                 set 'Bind a blob to a volume.'
+        case 'clone:*'
+            printf '%s\t%s\n' \
+                create 'Make a device that shows the source at once, while it is copied.' \
+                watch 'Show how far a clone is, and what holds it up.' \
+                status 'Show how far clones are, at this moment.' \
+                throttle 'Set how much is copied at once.' \
+                pause 'Copy nothing in the background.' \
+                resume 'Copy in the background again.' \
+                trim 'Leave out what the file system does not use.' \
+                finish 'Put a linear table in the place of a clone that has everything.' \
+                assemble 'Make the device of a clone again, as after a reboot.' \
+                abort 'Remove a clone, and forget it.' \
+                inspect 'Tell what is copied, from the metadata alone.'
         case 'build:*'
             __fish_complete_path $typed
         case 'create:*' 'verity-format:*' 'verity-verify:*' 'verity-repair:*' 'verity-dump:*' 'verity-open:*' 'verity-verify-signature:*' 'check:*' 'install-links:*'

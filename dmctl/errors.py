@@ -55,6 +55,14 @@ class UsageError(DmctlError):
         return ExitStatus.USAGE
 
 
+class InUseError(DmctlError):
+    """Somebody else holds or changes what the caller wants."""
+
+    @property
+    def exit_status(self) -> int:
+        return ExitStatus.BUSY
+
+
 class DeviceError(DmctlError):
     """A device-mapper request failed.
 

@@ -24,6 +24,11 @@ def kernel_name(devno: Devno) -> str:
         return f"{devno[0]}:{devno[1]}"
 
 
+def block_node(devno: Devno) -> str:
+    """A node by the kernel's own name, which has no letters that are written in another way."""
+    return f"/dev/{kernel_name(devno)}"
+
+
 def best_name(devno: Devno) -> str:
     """The name by which people know the device; the kernel's where there is no better one.
 

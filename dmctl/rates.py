@@ -20,6 +20,7 @@ _BLOCK = "/sys/block"
 _NS_A_MS, _NS_A_SECOND = 1_000_000, 1_000_000_000
 # Documentation/block/stat.rst: 11 words at first, 15 with discards (Linux 4.18), 17 with flushes (5.5).
 _LEAST_WORDS = 11
+_DISCARD_SECTORS = 13
 _TICKS = 2**32  # the kernel prints its milliseconds as unsigned int
 
 
@@ -35,6 +36,13 @@ class Counts:
     write_ns: int = 0
     busy_ns: int = 0
     in_flight: int = 0
+    discard_sectors: int = 0
+
+    @classmethod
+    def of(cls, devno: tuple[int, int]) -> Counts:
+        """Of any block device, as /sys has them. Raises OSError, ValueError."""
+        with open(f"/sys/dev/block/{devno[0]}:{devno[1]}/stat", encoding="ascii") as file:
+            return cls.parse(file.read())
 
     @classmethod
     def parse(cls, stat: str) -> Counts:
@@ -51,6 +59,7 @@ class Counts:
             write_ns=words[7] * _NS_A_MS,
             in_flight=words[8],
             busy_ns=words[9] * _NS_A_MS,
+            discard_sectors=words[_DISCARD_SECTORS] if len(words) > _DISCARD_SECTORS else 0,
         )
 
     @classmethod
@@ -72,7 +81,7 @@ class Counts:
 
     def since(self, earlier: Counts) -> Counts:
         """What was added since an earlier reading; all of it where a count of requests or sectors has gone back."""
-        counts = ("reads", "read_sectors", "writes", "write_sectors")
+        counts = ("reads", "read_sectors", "writes", "write_sectors", "discard_sectors")
         if any(getattr(self, name) < getattr(earlier, name) for name in counts):
             earlier = Counts()
         added = {name: getattr(self, name) - getattr(earlier, name) for name in counts}

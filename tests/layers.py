@@ -8,11 +8,11 @@ from pathlib import Path
 # From the kernel up. A module below dmctl that is named nowhere has no layer yet: give it one here.
 LAYERS = (
     ("", "_libdm", "_hash", "_fec", "_thin", "_section"),
-    ("errors", "units", "control", "event_poll", "loop"),
+    ("errors", "units", "control", "event_poll", "loop", "lock"),
     ("libdm",),
-    ("table", "info", "device", "check", "counters", "names", "holders", "rates", "section"),
+    ("table", "info", "device", "check", "counters", "names", "holders", "rates", "section", "disk"),
     ("targets", "conditions"),
-    ("inventory", "stack", "events", "verity", "thin"),
+    ("inventory", "stack", "events", "verity", "thin", "clone"),
     ("cli", "__main__"),
 )
 RANK = {module: rank for rank, modules in enumerate(LAYERS) for module in modules}

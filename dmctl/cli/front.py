@@ -10,6 +10,7 @@ GROUPS = {
     "Make and change devices": "build create remove load resume suspend rename message wipe_table check",
     "Hash trees": "verity veritysetup",
     "Thin pools": "thin",
+    "Copies in use at once": "clone",
     "As scripts read it": "ls info status table deps stats wait targets version",
     "More of dmsetup": "reload clear remove_all mknodes mangle setgeometry target-version measure splitname help",
     "For udev rules": "udevcreatecookie udevreleasecookie udevflags udevcomplete udevcomplete_all udevcookies",

@@ -19,6 +19,7 @@ VERITYSETUP = "veritysetup"  # this one too, as a native command
 NATIVE_COMMANDS = (
     "build",
     "check",
+    "clone",
     "events",
     "explain",
     "holders",

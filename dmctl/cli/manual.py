@@ -10,7 +10,7 @@ import sys
 import textwrap
 from collections.abc import Iterator
 
-from dmctl.cli import manual_events
+from dmctl.cli import manual_clone, manual_events
 from dmctl.cli import manual_native as native
 from dmctl.cli import manual_text as text
 from dmctl.cli.reference import Native, natives
@@ -58,6 +58,8 @@ def _page(name: str, commands: list[Native]) -> str:
         parts += [native.VERITY_NOTES, native.VERITY_SURROUNDINGS, native.VERITY_EXAMPLES]
     elif name == "dmctl-events":
         parts += [manual_events.NOTES, native.SURROUNDINGS, manual_events.EXAMPLES]
+    elif name == "dmctl-clone":
+        parts += [manual_clone.NOTES, native.SURROUNDINGS, manual_clone.EXAMPLES]
     elif name == "dmctl-thin":
         parts += [native.THIN_NOTES, native.SURROUNDINGS, native.THIN_EXAMPLES]
     else:

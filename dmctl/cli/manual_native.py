@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """What the manual pages of the native commands say beside what the typer app and the targets tell, in mdoc(7)."""
 
-from dmctl.cli.native import THIN, VERITY
+from dmctl.cli.native import CLONE, THIN, VERITY
 
 # dmctl(8) has these itself; the others are in pages of their own.
 IN_MAIN = ("check", "install-links")
@@ -11,6 +11,7 @@ PAGES = {
     "dmctl-events": ("events",),
     "dmctl-verity": (*(f"verity {name}" for name in VERITY), "veritysetup"),
     "dmctl-thin": tuple(f"thin {name}" for name in THIN),
+    "dmctl-clone": tuple(f"clone {name}" for name in CLONE),
 }
 
 MAIN = r""".Ss Native commands
@@ -36,6 +37,9 @@ makes hash trees and opens devices that are verified by them:
 .Cm thin
 makes thin volumes and snapshots, and reads the metadata of pools:
 .Xr dmctl-thin 8 .
+.Cm clone
+makes copies of devices that can be used at once:
+.Xr dmctl-clone 8 .
 .Cm targets Fl -available
 lists also the targets that the kernel could load, and those that it lacks, with the optional arguments that each has in
 its version.
@@ -56,6 +60,7 @@ WHAT = {
     "dmctl-show": "look at device-mapper devices",
     "dmctl-build": "make device-mapper tables and devices",
     "dmctl-events": "watch what happens to device-mapper devices",
+    "dmctl-clone": "make copies of devices that can be used at once",
     "dmctl-thin": "script thin pools, and read their metadata",
     "dmctl-verity": "make, verify, repair, sign and open dm-verity hash trees",
 }

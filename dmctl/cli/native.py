@@ -13,6 +13,7 @@ NATIVE: dict[str, tuple[str, str, bool]] = {
     "verity": ("native:VERITY", "Hash trees: make, verify, repair, sign and open them.", False),
     "veritysetup": ("veritysetup:run", "Do what veritysetup does, for scripts.", True),
     "thin": ("native:THIN", "Thin pools: volumes, snapshots, blobs, and what is in the metadata.", False),
+    "clone": ("native:CLONE", "Copies that can be used at once: make, watch, pause and finish them.", False),
     "check": ("check:check", "Look for mistakes in a table before the kernel is asked.", False),
     "install-links": ("links:install_links", "Make links to dmctl by dmsetup's names.", False),
 }
@@ -64,4 +65,18 @@ THIN: dict[str, tuple[str, str]] = {
     "metadata-size": ("thin_maps:metadata_size", "Tell how large a pool's metadata should be."),
 }
 
-GROUPS = {"verity": VERITY, "thin": THIN}
+CLONE: dict[str, tuple[str, str]] = {
+    "create": ("clone:create", "Make a device that shows the source at once, while it is copied."),
+    "watch": ("clone_watch:watch", "Show how far a clone is, and what holds it up."),
+    "status": ("clone_watch:status", "Show how far clones are, at this moment."),
+    "throttle": ("clone_watch:throttle", "Set how much is copied at once."),
+    "pause": ("clone_watch:pause", "Copy nothing in the background."),
+    "resume": ("clone_watch:resume", "Copy in the background again."),
+    "trim": ("clone_watch:trim", "Leave out what the file system does not use."),
+    "finish": ("clone:finish", "Put a linear table in the place of a clone that has everything."),
+    "assemble": ("clone:assemble", "Make the device of a clone again, as after a reboot."),
+    "abort": ("clone:abort", "Remove a clone, and forget it."),
+    "inspect": ("clone:inspect", "Tell what is copied, from the metadata alone."),
+}
+
+GROUPS = {"verity": VERITY, "thin": THIN, "clone": CLONE}

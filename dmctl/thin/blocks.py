@@ -120,7 +120,7 @@ class Reader:
             why = f"{self.path}: metadata block {number} cannot be read: {error.strerror}."
             raise MetadataError(why, block=number, errno=error.errno or 0) from None
         if got < BLOCK_BYTES:
-            raise MetadataError(f"{self.path} is too small to hold a thin pool's metadata.", block=number)
+            raise MetadataError(f"{self.path} ends before metadata block {number}.", block=number)
         return bytes(ffi.buffer(self._block, BLOCK_BYTES))
 
     def checked(self, number: int, seed: int) -> Any | None:

@@ -80,12 +80,7 @@ def state(name: str) -> State:
 
 def metadata_path(of: State) -> str:
     """The node of the pool's metadata."""
-    return block_node(parse_devno(of.arguments.metadata))
-
-
-def block_node(devno: tuple[int, int]) -> str:
-    """By the kernel's own name, which has no letters that are written in another way."""
-    return f"/dev/{names.kernel_name(devno)}"
+    return names.block_node(parse_devno(of.arguments.metadata))
 
 
 def read_metadata(of: State) -> Metadata:
@@ -203,7 +198,7 @@ def path_of(device: Device) -> str:
 
 def node_of(device: Device) -> str:
     """A path by which a device can be opened, whether or not udev has made its usual one."""
-    return block_node(device.info().devno)
+    return names.block_node(device.info().devno)
 
 
 def open_node(device: Device, flags: int) -> int:

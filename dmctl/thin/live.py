@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from dmctl import holders, names
 from dmctl.device import Device, Options
-from dmctl.errors import DeviceError, DmctlError, ExitStatus, NotFoundError, UsageError
+from dmctl.errors import DeviceError, DmctlError, InUseError, NotFoundError, UsageError
 from dmctl.thin import metadata
 from dmctl.thin.metadata import Metadata
 from dmctl.thin.superblock import Superblock
@@ -21,14 +21,6 @@ from dmctl.units import parse_devno
 
 if TYPE_CHECKING:
     from dmctl.targets.thin_pool import ThinPoolArguments
-
-
-class InUseError(DmctlError):
-    """Metadata that a live pool changes meanwhile."""
-
-    @property
-    def exit_status(self) -> int:
-        return ExitStatus.BUSY
 
 
 @contextmanager

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import errno
 import os
-import stat
 import uuid as uuids
 from collections.abc import Iterator
 from contextlib import suppress
@@ -13,7 +12,9 @@ from dataclasses import dataclass, replace
 
 from dmctl import names
 from dmctl.device import Device, Options
-from dmctl.errors import DeviceError, DmctlError, NotFoundError, UsageError
+from dmctl.disk import Disk, refuse_name
+from dmctl.errors import DeviceError, DmctlError, UsageError
+from dmctl.lock import locked
 from dmctl.table import Line
 from dmctl.targets.thin_pool import ThinPoolArguments
 from dmctl.thin import kernel, recovery, slots
@@ -30,7 +31,7 @@ from dmctl.thin.catalogue import (
 )
 from dmctl.thin.live import consistent
 from dmctl.thin.metadata import Thin, opened
-from dmctl.thin.pool import NAMES, ForeignPoolError, Pool, locked, open_slots, own_uuid, refuse_foreign
+from dmctl.thin.pool import NAMES, ForeignPoolError, Pool, open_slots, own_uuid, refuse_foreign
 from dmctl.thin.sizes import MAX_USEFUL_SECTORS, metadata_sectors
 from dmctl.thin.superblock import BLOCK_BYTES, MetadataError
 from dmctl.units import SECTOR_BYTES, format_size, parse_devno
@@ -45,38 +46,11 @@ LEAST_BLOCK_SECTORS = 128
 MOST_BLOCK_SECTORS = 1 << 21
 
 
-@dataclass(frozen=True, slots=True)
-class Disk:
-    """A block device: its node, number and size."""
-
-    path: str
-    devno: tuple[int, int]
-    size_sectors: int
-
-    @classmethod
-    def at(cls, path: str, what: str) -> Disk:
-        """Raises UsageError, DmctlError with errno: EBUSY where it is mounted, or held by a device above."""
-        try:
-            status = os.stat(path)
-            if not stat.S_ISBLK(status.st_mode):
-                raise UsageError(f"{what}: {path} is no block device.")
-            descriptor = os.open(path, os.O_RDONLY | os.O_EXCL | os.O_CLOEXEC)
-        except ValueError:
-            raise UsageError(f"{what}: this is no name of a file.") from None
-        except OSError as error:
-            if error.errno == errno.EBUSY:
-                message = f"{what}: {path} is in use: mounted, or held by a device above it."
-                raise DmctlError(message, errno=errno.EBUSY) from None
-            raise DmctlError(f"{what}: {path} cannot be opened: {error.strerror}.", errno=error.errno or 0) from None
-        try:
-            size_bytes = os.lseek(descriptor, 0, os.SEEK_END)
-        finally:
-            os.close(descriptor)
-        _refuse_foreign(path, (os.major(status.st_rdev), os.minor(status.st_rdev)))
-        return cls(path, (os.major(status.st_rdev), os.minor(status.st_rdev)), size_bytes // SECTOR_BYTES)
-
-    def __str__(self) -> str:
-        return f"{self.devno[0]}:{self.devno[1]}"
+def _disk(path: str, what: str) -> Disk:
+    """Raises UsageError, DmctlError, ForeignPoolError."""
+    found = Disk.at(path, what)
+    _refuse_foreign(path, found.devno)
+    return found
 
 
 def _refuse_foreign(path: str, devno: tuple[int, int]) -> None:
@@ -123,10 +97,8 @@ def plan(
     made; else MOST_VOLUMES, or what a small pool has room for.
     Raises UsageError, DmctlError.
     """
-    if not name or "/" in name:
-        raise UsageError(f"{name!r} is no name of a device.")
-    _refuse_existing(name)
-    metadata, data = Disk.at(metadata_path, "--metadata"), Disk.at(data_path, "--data")
+    refuse_name(name)
+    metadata, data = _disk(metadata_path, "--metadata"), _disk(data_path, "--data")
     if metadata.devno == data.devno:
         raise UsageError("--metadata and --data are the same device.")
     if volumes is None:
@@ -154,14 +126,6 @@ def _fitting_block(metadata: Disk, data: Disk, volumes: int) -> int:
     return block
 
 
-def _refuse_existing(name: str) -> None:
-    try:
-        Device(name).info()
-    except NotFoundError:
-        return
-    raise DmctlError(f"There is a device {name} already.", errno=errno.EEXIST)
-
-
 def pool_line(metadata: Disk, data: Disk, block_sectors: int, settings: Settings) -> Line:
     """The table, over all whole blocks of the data."""
     features = dict.fromkeys(settings.features, True)
@@ -182,8 +146,8 @@ def create(made: Plan) -> uuids.UUID:
     Raises DeviceError; nothing is left active then.
     """
     uuid = uuids.uuid4()
-    with locked(f"devices-{made.metadata.devno[0]}-{made.metadata.devno[1]}", made.name):
-        _zero(made.metadata)
+    with locked(f"devices-{made.metadata.devno[0]}-{made.metadata.devno[1]}", f"the pool {made.name}"):
+        made.metadata.wipe(BLOCK_BYTES)  # the kernel then makes a new superblock
         device = Device(made.name)
         device.create([made.line], uuid=kernel.pool_uuid_text(uuid))
         try:
@@ -193,19 +157,6 @@ def create(made: Plan) -> uuids.UUID:
             device.remove(retry=True)
             raise
     return uuid
-
-
-def _zero(disk: Disk) -> None:
-    """The superblock; the kernel then makes a new one. Raises DmctlError with errno."""
-    try:
-        descriptor = os.open(disk.path, os.O_WRONLY | os.O_EXCL | os.O_CLOEXEC)
-        try:
-            os.pwrite(descriptor, bytes(BLOCK_BYTES), 0)
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-    except OSError as error:
-        raise DmctlError(f"{disk.path} cannot be written: {error.strerror}.", errno=error.errno or 0) from None
 
 
 def _initialise(name: str, uuid: uuids.UUID, size_bytes: int, catalogue: Catalogue) -> None:
@@ -235,10 +186,8 @@ def open_pool(name: str, metadata_path: str, data_path: str) -> list[str]:
 
     Raises MetadataError, CatalogueError, UsageError, DmctlError; nothing is left active then.
     """
-    if not name or "/" in name:
-        raise UsageError(f"{name!r} is no name of a device.")
-    _refuse_existing(name)
-    metadata, data = Disk.at(metadata_path, "--metadata"), Disk.at(data_path, "--data")
+    refuse_name(name)
+    metadata, data = _disk(metadata_path, "--metadata"), _disk(data_path, "--data")
     with opened(metadata_path) as there:
         superblock, damages = there.superblock, there.damages
     if superblock.needs_check:
@@ -272,7 +221,7 @@ def close_pool(name: str, *, deactivate: bool = False) -> None:
     """Make a pool inactive. deactivate: its volumes, too. Raises DmctlError with EBUSY where one is active."""
     state = kernel.state(name)
     refuse_foreign(state)
-    with locked(state.uuid or name, name):
+    with locked(state.uuid or name, f"the pool {name}"):
         there = [device for device, thin_id, _ in kernel.thin_devices(state) if thin_id != CATALOGUE_ID]
         if there and not deactivate:
             message = f"{len(there)} volumes of {name} are active, {there[0]} among them; --deactivate ends that."
@@ -292,7 +241,7 @@ def resize_pool(name: str) -> tuple[int, int]:
     """
     state = kernel.state(name)
     refuse_foreign(state)
-    with locked(state.uuid or name, name):
+    with locked(state.uuid or name, f"the pool {name}"):
         data = names.size_sectors(parse_devno(state.arguments.data)) or 0
         wanted = data // state.arguments.block_sectors * state.arguments.block_sectors
         if wanted < state.size_sectors:
@@ -333,7 +282,7 @@ def adopt(name: str, *, volumes: int | None = None, only_empty: bool = False) ->
             raise ForeignPoolError(f"The pool {name} belongs to {owner or 'somebody else'} (uuid {state.uuid}).")
     else:
         uuid = uuids.uuid4()
-    with locked(kernel.pool_uuid_text(uuid), name):
+    with locked(kernel.pool_uuid_text(uuid), f"the pool {name}"):
         metadata = kernel.read_metadata(state)
         if _readable(state, uuid):
             raise UsageError(f"The pool {name} has a catalogue already.")
@@ -398,7 +347,7 @@ def reconcile(name: str, *, adopt_orphans: bool = False) -> Adopted:
     """
     state = kernel.state(name)
     uuid = own_uuid(state)
-    with locked(state.uuid, name), open_slots(state, uuid) as places:
+    with locked(state.uuid, f"the pool {name}"), open_slots(state, uuid) as places:
         state.refuse_unless_writable()
         thins = kernel.read_metadata(state).thins
         found = [slot for slot in places.read() if slot]

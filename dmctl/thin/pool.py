@@ -13,7 +13,6 @@ has a pool open.
 from __future__ import annotations
 
 import errno
-import fcntl
 import os
 import uuid as uuids
 from collections.abc import Iterator
@@ -22,7 +21,8 @@ from typing import Self
 
 from dmctl import section
 from dmctl.device import Device
-from dmctl.errors import DeviceError, DmctlError, ExitStatus
+from dmctl.errors import DeviceError, DmctlError, InUseError
+from dmctl.lock import FOLDER, locked
 from dmctl.thin import kernel, recovery
 from dmctl.thin.batch import Batch
 from dmctl.thin.catalogue import (
@@ -39,18 +39,9 @@ from dmctl.thin.metadata import Thin
 from dmctl.thin.slots import Slots
 from dmctl.units import SECTOR_BYTES
 
-LOCKS = "/run/dmctl"
-NAMES = "/run/dmctl/volumes"
+NAMES = f"{FOLDER}/volumes"
 """Names of volumes, a file a pool, for shells to complete: nothing else reads them, and they may be missing or old."""
 _TRIES = 100
-
-
-class PoolInUseError(DmctlError):
-    """Another process has the pool open to change it."""
-
-    @property
-    def exit_status(self) -> int:
-        return ExitStatus.BUSY
 
 
 class ForeignPoolError(DmctlError):
@@ -84,13 +75,13 @@ class Pool:
     def opened(cls, name: str, *, wait: bool = True) -> Iterator[Self]:
         """The pool of this name, and what was left half done in it put right.
 
-        wait: for another process that has it open; else raises PoolInUseError.
+        wait: for another process that has it open; else raises InUseError.
         Raises NotFoundError, UsageError, ForeignPoolError, PoolStateError, MismatchError, MetadataError.
         """
         state = kernel.state(name)
         uuid = own_uuid(state)
         with ExitStack() as stack:
-            stack.enter_context(locked(state.uuid, name, wait=wait))
+            stack.enter_context(locked(state.uuid, f"the pool {name}", wait=wait))
             pool = cls(state, uuid, stack.enter_context(open_slots(state, uuid)))
             pool._resume_left()
             pool.refresh()
@@ -160,7 +151,7 @@ class Pool:
         for one in wanted.operations:
             if one.kind == DELETE and one.thin_id in active:
                 message = f"{active[one.thin_id]} is active; dmctl thin deactivate makes an end of that."
-                raise PoolInUseError(message, errno=errno.EBUSY)
+                raise InUseError(message, errno=errno.EBUSY)
 
     def _send(self, wanted: Catalogue, active: dict[int, str], flags: section.Flags | None) -> list[int]:
         """Creates and snapshots, those of active origins in one critical section, and then deletes."""
@@ -324,25 +315,6 @@ def own_uuid(state: kernel.State) -> uuids.UUID:
 
 
 @contextmanager
-def locked(key: str, name: str, *, wait: bool = True) -> Iterator[None]:
-    """One process at a time. key: a dm uuid, or another word that is the same for all. Raises PoolInUseError."""
-    try:
-        os.makedirs(LOCKS, mode=0o755, exist_ok=True)
-        descriptor = os.open(f"{LOCKS}/{key}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    except OSError as error:
-        message = f"The pool {name} cannot be locked, {LOCKS} cannot be written: {error.strerror}."
-        raise DmctlError(message, errno=error.errno or 0) from None
-    try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-        except BlockingIOError:
-            raise PoolInUseError(f"Another process is changing the pool {name}.", errno=errno.EBUSY) from None
-        yield
-    finally:
-        os.close(descriptor)
-
-
-@contextmanager
 def open_slots(state: kernel.State, uuid: uuids.UUID) -> Iterator[Slots]:
     """The catalogue's device, open for nobody else."""
     thin = kernel.read_metadata(state).thins.get(CATALOGUE_ID)
@@ -357,7 +329,7 @@ def open_slots(state: kernel.State, uuid: uuids.UUID) -> Iterator[Slots]:
     except DmctlError as error:
         if error.errno != errno.EBUSY:
             raise
-        raise PoolInUseError(f"Something else has the catalogue of {state.name} open.", errno=errno.EBUSY) from None
+        raise InUseError(f"Something else has the catalogue of {state.name} open.", errno=errno.EBUSY) from None
     try:
         yield Slots(descriptor)
     finally:

@@ -10,9 +10,9 @@ import struct
 from collections.abc import Callable
 
 from dmctl.device import Device
-from dmctl.errors import DmctlError
+from dmctl.errors import DmctlError, InUseError
 from dmctl.thin import kernel
-from dmctl.thin.pool import Pool, PoolInUseError
+from dmctl.thin.pool import Pool
 from dmctl.units import SECTOR_BYTES
 
 PIECE_BYTES = 1 << 30
@@ -25,14 +25,14 @@ def remove(pool: Pool, name: str, *, discard: bool = True, progress: Callable[[i
     It is marked first: should this be interrupted, the next command removes what is left. discard: give its blocks
     back a piece at a time before it is deleted. progress: called with bytes done and bytes in all.
 
-    Raises NoVolumeError; PoolInUseError where the volume is in use.
+    Raises NoVolumeError; InUseError where the volume is in use.
     """
     volume = pool.volume(name)
     device = kernel.active(pool.uuid, volume)
     if device is not None:
         info = device.info()
         if info.open_count:
-            raise PoolInUseError(f"{info.name} is in use.", errno=errno.EBUSY)
+            raise InUseError(f"{info.name} is in use.", errno=errno.EBUSY)
     with pool.batch() as batch:
         batch.begin_removal(name)
     if (

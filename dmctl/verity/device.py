@@ -168,7 +168,7 @@ def _node(stack: ExitStack, place: Place, nodes: dict[tuple[int, int], str]) -> 
         nodes[place.identity] = (
             f"{os.major(number)}:{os.minor(number)}"
             if place.is_device
-            else stack.enter_context(loop.read_only(place.path))
+            else stack.enter_context(loop.attached(place.path))
         )
     return nodes[place.identity]
 

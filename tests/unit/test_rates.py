@@ -2,6 +2,7 @@
 """Counters of /sys/block/NAME/stat, the rates between two readings, and how dmctl top sorts and prints them."""
 
 import itertools
+from dataclasses import replace
 
 import pytest
 
@@ -23,7 +24,7 @@ COUNTS = Counts(2048, 16384, 1024 * MS, 4096, 65536, 12288 * MS, 5000 * MS, 3)
 @pytest.mark.parametrize("words", STATS)
 def test_stat(words):
     assert len(STATS[words].split()) == words
-    assert Counts.parse(STATS[words] + "\n") == COUNTS
+    assert Counts.parse(STATS[words] + "\n") == replace(COUNTS, discard_sectors=7 if words > 11 else 0)
 
 
 @pytest.mark.parametrize("text", ["", "1 2 3", "a b c d e f g h i j k"])
