@@ -28,6 +28,7 @@ mount -t devpts -o gid=5,mode=620,ptmxmode=666 devpts /dev/pts
 for folder in /dev/shm /tmp /var/tmp; do
     mount -t tmpfs -o mode=1777 tmpfs "$folder"
 done
+mount -t tmpfs -o mode=755 tmpfs /var/lib
 
 number=0
 while IFS= read -r path; do

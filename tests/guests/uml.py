@@ -19,7 +19,7 @@ from guests.process import PATH, TICK_S, Limit, exit_status_in, kill_group, watc
 MODULES = Path("/usr/lib/uml/modules")
 UDEVD = Path("/lib/systemd/systemd-udevd")
 # What init.sh covers with a tmpfs, and so what a path must not simply lie below.
-COVERED = tuple(Path(p) for p in ("/run", "/tmp", "/var/tmp", "/dev/shm"))
+COVERED = tuple(Path(p) for p in ("/run", "/tmp", "/var/tmp", "/var/lib", "/dev/shm"))
 
 _NEEDED = (
     (Path("/usr/bin/linux.uml"), "user-mode-linux"),
