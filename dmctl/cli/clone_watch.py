@@ -195,6 +195,8 @@ def shown(name: str, *, wait: bool, as_json: bool) -> Shown:
 
 def sentence(progress: Progress) -> str:
     """How far it is, for people."""
+    if not progress.total_regions:  # the kernel does not tell
+        return progress.state
     text = f"{progress.state}, {_percent(progress)}%, {progress.hydrated_regions} of {progress.total_regions} regions"
     if progress.state not in (*ENDS, PAUSED):
         text += f", {_size(int(progress.rate))}/s"

@@ -39,7 +39,7 @@ ENDS = (READ_ONLY, FAILED, DONE)
 
 _QUIET_S = 2.0  # the kernel looks for something to copy at least once a second (COMMIT_PERIOD)
 _AVERAGE_S = 10.0
-_RATE_TICK_S = 0.05
+_RATE_TICK_S, _RATE_HELD_S = 0.01, 0.05
 _RATE_BURST_S = 0.25
 
 
@@ -189,7 +189,7 @@ class Watch:
     def _wait(self) -> None:
         end = time.monotonic() + self._interval_s
         while (left := end - time.monotonic()) > 0:
-            step = min(left, _RATE_TICK_S) if self._governor else left
+            step = min(left, self._governor.pause_s) if self._governor else left
             if self._events.wait(step + 0.0005):
                 return
             if self._governor:
@@ -209,6 +209,11 @@ class Governor:
         self._at = time.monotonic()
         self._budget_bytes = 0.0
         self.held = False
+
+    @property
+    def pause_s(self) -> float:
+        """When to look again: soon while copies are made, else when as much as was too much would have been copied."""
+        return min(max(-self._budget_bytes / self._rate, _RATE_TICK_S), _RATE_HELD_S) if self.held else _RATE_TICK_S
 
     def tick(self) -> None:
         """Look how much has been copied since the last time, and hold it back or let it go on."""

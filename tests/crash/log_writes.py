@@ -5,11 +5,15 @@ Writes are logged when the next flush has completed, before it; writes with FUA,
 """
 
 import struct
+import subprocess
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from dmctl.units import SECTOR_BYTES
+from guests.loop import Disk
+from kernel.thin_pools import dmsetup
 
 FLUSH, FUA, DISCARD, MARK = 1, 2, 4, 8
 _MAGIC, _VERSION = 0x6A736677736872, 1
@@ -31,6 +35,21 @@ class Entry:
     def is_write(self) -> bool:
         """Whether it changes the device."""
         return self.length_bytes > 0
+
+
+@contextmanager
+def logged(prefix: str, backing: Disk, log: Disk, metadata_bytes: int) -> Iterator[tuple[str, str]]:
+    """Two devices on one that is logged, so that the log has the order of writes to both: metadata and data."""
+    total, part = backing.sectors, metadata_bytes // SECTOR_BYTES
+    dmsetup("create", prefix + "log", "--table", f"0 {total} log-writes {backing.path} {log.path}")
+    try:
+        below = f"/dev/mapper/{prefix}log"
+        dmsetup("create", prefix + "meta", "--table", f"0 {part} linear {below} 0")
+        dmsetup("create", prefix + "data", "--table", f"0 {total - part} linear {below} {part}")
+        yield f"/dev/mapper/{prefix}meta", f"/dev/mapper/{prefix}data"
+    finally:
+        for one in ("data", "meta", "log"):
+            subprocess.run(["dmsetup", "remove", "--retry", prefix + one], check=False, capture_output=True)
 
 
 def entries(log: Path) -> Iterator[Entry]:

@@ -13,11 +13,10 @@ import random
 import subprocess
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from crash.log_writes import entries
+from crash.log_writes import entries, logged
 from crash.states import Image, Region, State, crash_states
 from dmctl.errors import DmctlError
 from dmctl.thin import making, recovery, removal, slots
@@ -51,9 +50,10 @@ def record(
     control: Control | None = None,
 ) -> Recorded:  # fmt: skip
     """Make a pool and change it at random. control: breaks the pool's way to commit."""
+    subprocess.run(["modprobe", "-qa", "dm-log-writes", "dm-thin-pool"], check=False)
     backing, log = make_disk(METADATA_BYTES + DATA_BYTES), make_disk(log_bytes)
     recorded = Recorded(Path(log.path))
-    with logged(prefix, backing, log) as (metadata, data):
+    with logged(prefix, backing, log, METADATA_BYTES) as (metadata, data):
         name = prefix + "tank"
         making.create(making.plan(name, metadata, data, volumes=VOLUMES))
         try:
@@ -61,22 +61,6 @@ def record(
         finally:
             making.close_pool(name, deactivate=True)
     return recorded
-
-
-@contextmanager
-def logged(prefix: str, backing: Disk, log: Disk) -> Iterator[tuple[str, str]]:
-    """Two devices on one that is logged, so that the log has the order of writes to both: metadata and data."""
-    subprocess.run(["modprobe", "-qa", "dm-log-writes", "dm-thin-pool"], check=False)
-    total, part = (METADATA_BYTES + DATA_BYTES) // 512, METADATA_BYTES // 512
-    dmsetup("create", prefix + "log", "--table", f"0 {total} log-writes {backing.path} {log.path}")
-    try:
-        below = f"/dev/mapper/{prefix}log"
-        dmsetup("create", prefix + "meta", "--table", f"0 {part} linear {below} 0")
-        dmsetup("create", prefix + "data", "--table", f"0 {total - part} linear {below} {part}")
-        yield f"/dev/mapper/{prefix}meta", f"/dev/mapper/{prefix}data"
-    finally:
-        for one in ("data", "meta", "log"):
-            subprocess.run(["dmsetup", "remove", "--retry", prefix + one], check=False, capture_output=True)
 
 
 def _session(
@@ -196,7 +180,7 @@ def during_recovery(
             device.write((folder / name).read_bytes())
         device.flush()
         os.fsync(device.fileno())
-    with logged(prefix, backing, log) as (metadata, data):
+    with logged(prefix, backing, log, METADATA_BYTES) as (metadata, data):
         making.open_pool(prefix + "tank", metadata, data)
         making.close_pool(prefix + "tank", deactivate=True)
     count, wrong = 0, []
