@@ -34,7 +34,7 @@ help:
 	@echo 'make try          show dmctl at work on a real kernel, in a user-mode Linux guest'
 	@echo 'make check        run all tests, those that need a kernel in the guest'
 	@echo 'make crash        replay power failures of thin pools, in a guest, for a quarter of an hour'
-	@echo 'make bench        measure start-up, commands about 1000 devices, hash trees, parity, thin pools, events'
+	@echo 'make bench        measure start-up, commands about 1000 devices, hash trees, parity, thin pools, events, clones'
 	@echo 'make man          write man/ anew'
 	@echo 'make completions  write completions/ anew'
 	@echo 'make clean        remove what was built, and $(VENV)'
@@ -68,6 +68,7 @@ bench: $(STAMP)
 	@PYTHONPATH=tests $(VENV)/bin/python tests/bench/thin.py
 	@PYTHONPATH=tests $(VENV)/bin/python -m guests -- $(VENV)/bin/python -P tests/bench/thin_snapshots.py
 	@PYTHONPATH=tests $(VENV)/bin/python -m guests -- $(VENV)/bin/python -P tests/bench/events.py
+	@PYTHONPATH=tests $(VENV)/bin/python -m guests -- $(VENV)/bin/python -P tests/bench/clone.py
 
 # The generators read the installed package, typer app and all.
 man: $(STAMP)

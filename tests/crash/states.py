@@ -105,3 +105,17 @@ def crash_states(
             yield State("subset" if broken is None else "torn", position, tuple(marks))
             image.undo(changes)
         written = [change for write in unflushed for change in image.apply(write)]
+
+
+def crash_state(log: Sequence[Entry], image: Image, position: int, chance: random.Random) -> State:
+    """One state, after so many entries, made from what was there before; each unflushed write may be missing."""
+    marks, last_flush = [], 0
+    for number, entry in enumerate(log[:position]):
+        if entry.mark is not None:
+            marks.append(entry.mark)
+        if entry.flags & FLUSH:
+            last_flush = number
+    for number, entry in enumerate(log[:position]):
+        if entry.is_write and (number < last_flush or entry.flags & FUA or chance.random() < 0.5):
+            image.apply(entry)
+    return State("subset", position, tuple(marks))
