@@ -12,11 +12,11 @@ from dmctl import names
 from dmctl.cli import clone_options as options
 from dmctl.cli import native_options, signals, stream
 from dmctl.cli.clone_options import OnError
-from dmctl.cli.clone_watch import follow, shown
+from dmctl.cli.clone_watch import follow
 from dmctl.cli.verity_progress import Shown as Bar
-from dmctl.clone import finishing, making, metadata
-from dmctl.clone.making import Choices, Plan
+from dmctl.clone import finishing, making, metadata, planning
 from dmctl.clone.metadata import Bitmap, Range
+from dmctl.clone.planning import Choices, Plan
 from dmctl.clone.recipe import FINISHED, Recipe
 from dmctl.errors import UsageError
 from dmctl.thin.superblock import MetadataError
@@ -62,7 +62,8 @@ def create(
     """Make a device that shows the source at once, while it is copied to the destination.
 
     What is read and not copied yet comes from the source; what is written goes to the destination. The source must not
-    change any more. Regions are of 4 KiB up to 64 GiB, of 64 KiB above, unless --region-size says otherwise.
+    change any more. Regions are of 4 KiB, of 64 KiB where the source has more than 64 GiB, unless --region-size says
+    otherwise.
     """
     if metadata_device is not None and metadata_file is not None:
         raise UsageError("--metadata and --metadata-file exclude each other.")
@@ -78,7 +79,7 @@ def create(
         grow=grow,
         set_ro=set_ro,
     )
-    plan = making.plan(name, source, dest, choices)
+    plan = planning.plan(name, source, dest, choices)
     _tell_notes(plan.notes)
     if dry_run:
         _print_plan(plan, as_json=as_json)
@@ -91,9 +92,8 @@ def create(
     if as_json and not wait:
         stream.write(native_options.as_json("clone create", _facts(plan)))
     if wait:
-        how = shown(name, wait=False, as_json=as_json)
         start = rate is not None and not no_hydration
-        raise typer.Exit(follow(name, shown=how, on_error=on_error, max_stall=max_stall, rate=rate, start=start))
+        raise typer.Exit(follow(name, on_error=on_error, max_stall=max_stall, rate=rate, as_json=as_json, start=start))
 
 
 def _check(wait: bool, rate: str | None, max_stall: str) -> None:
@@ -175,9 +175,8 @@ def assemble(
     elif not is_new:
         stream.error(f"dmctl: {name} is there already.")
     if wait and made.state != FINISHED:
-        how = shown(name, wait=False, as_json=as_json)
         start = rate is not None and is_new and not made.paused
-        raise typer.Exit(follow(name, shown=how, on_error=on_error, max_stall=max_stall, rate=rate, start=start))
+        raise typer.Exit(follow(name, on_error=on_error, max_stall=max_stall, rate=rate, as_json=as_json, start=start))
 
 
 def _tell_systemd() -> None:

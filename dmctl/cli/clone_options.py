@@ -38,7 +38,11 @@ class OnError(StrEnum):
 
 OnErrorOption = Annotated[
     OnError,
-    typer.Option("--on-error", help="Where something cannot be copied: end with status 5, wait for resume, try again."),
+    typer.Option(
+        "--on-error",
+        metavar="fail|pause|retry",
+        help="Where something cannot be copied: end with status 5, wait for resume, try again.",
+    ),
 ]
 
 

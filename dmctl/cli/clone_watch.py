@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -41,16 +40,25 @@ def watch(
     The kernel tries for ever what cannot be copied. Where nothing has been copied for the time of --max-stall though it
     tries, the copying is stopped, what can be copied by itself is, and the rest is printed as bytes of the source.
     """
-    raise typer.Exit(
-        follow(name, shown=shown(name, wait=wait, as_json=as_json), on_error=on_error, max_stall=max_stall, rate=rate)
-    )
+    status = follow(name, on_error=on_error, max_stall=max_stall, rate=rate, quiet=wait, as_json=as_json)
+    raise typer.Exit(status)
 
 
-def follow(name: str, *, shown: Shown, on_error: OnError, max_stall: str, rate: str | None, start: bool = False) -> int:
+def follow(
+    name: str,
+    *,
+    on_error: OnError,
+    max_stall: str,
+    rate: str | None,
+    quiet: bool = False,
+    as_json: bool = False,
+    start: bool = False,
+) -> int:
     """Watch a clone to its end; the exit status. start: the copying waits for this."""
     limit, bytes_a_second = options.seconds(max_stall, "--max-stall"), options.rate(rate)
     live = Live.find(name)
     known: Stall | None = None
+    name, shown = live.name, _shown(live.name, quiet=quiet, as_json=as_json)
     with signals.Raised(), shown, Watch(live, rate=bytes_a_second) as watched:
         if start:
             live.hydrate(True)
@@ -184,11 +192,11 @@ class _Bar(Shown):
         super().tell_stall(live, found)
 
 
-def shown(name: str, *, wait: bool, as_json: bool) -> Shown:
+def _shown(name: str, *, quiet: bool, as_json: bool) -> Shown:
     """As the options and the output ask for."""
     if as_json:
         return _Json(name)
-    if wait:
+    if quiet:
         return Shown()
     return _Bar(name) if grid.is_terminal() else _Lines(name)
 
@@ -298,7 +306,8 @@ def throttle(
         raise UsageError("throttle needs --threshold or --batch.")
     live = _writable(name)
     live.tune(threshold=threshold, batch=batch)
-    _remember(live, threshold_regions=threshold, batch_regions=batch)
+    changed = {"threshold_regions": threshold, "batch_regions": batch}
+    _remember(live, **{key: value for key, value in changed.items() if value is not None})
     _tell(live, "clone throttle", as_json)
 
 
@@ -317,7 +326,7 @@ def resume(name: options.Name, *, as_json: native_options.AsJson = False) -> Non
     """Copy in the background again."""
     live = _writable(name)
     if not live.status().hydration_threshold_regions:
-        made = _recipe(live)
+        made = Recipe.find(live.name)
         live.tune(threshold=(made.threshold_regions if made else 0) or 1)
     live.hydrate(True)
     _remember(live, paused=False)
@@ -344,16 +353,9 @@ def _writable(name: str) -> Live:
     return live
 
 
-def _recipe(live: Live) -> Recipe | None:
-    made = Recipe.find(live.name)
-    return made if made is not None and made.dm_uuid == live.uuid else None
-
-
-def _remember(live: Live, **changed: Any) -> None:
+def _remember(live: Live, **changed: object) -> None:
     """For an assemble. A clone that dmctl has not made has nothing to remember it by."""
-    made = _recipe(live)
-    if made is not None:
-        replace(made, **{key: value for key, value in changed.items() if value is not None}).store()
+    Recipe.change(live.name, live.uuid, **changed)
 
 
 def _tell(live: Live, command: str, as_json: bool) -> None:

@@ -59,6 +59,12 @@ starts the copy again.
 What is read of such a region fails as the source does, and so does a write to a part of it; a write to all of it makes
 it whole.
 .Pp
+Where a process with
+.Fl -rate
+is killed, the copying may stay as it was at that moment, held back;
+.Cm resume
+starts it again.
+.Pp
 Where others use the device all the time, the kernel lets them go first, and the state is
 .Cm starved .
 That is no error, and is waited for.

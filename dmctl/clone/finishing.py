@@ -12,10 +12,9 @@ from dataclasses import dataclass, replace
 
 from dmctl import names
 from dmctl.clone.live import QUIET, CloneError, Live, refuse_broken
-from dmctl.clone.recipe import FINISHED, Recipe
+from dmctl.clone.recipe import FINISHED, Recipe, changing
 from dmctl.device import Device, Options
 from dmctl.errors import DeviceError, DmctlError, ExitStatus
-from dmctl.lock import locked
 from dmctl.names import Devno
 from dmctl.rates import Counts
 from dmctl.table import Line
@@ -54,7 +53,7 @@ def finish(name: str, *, verify: bool = False, progress: Progress = None) -> Fin
     Raises CloneError where it has not everything; DifferentError; DeviceError: then the clone goes on as before.
     """
     live = Live.find(name)
-    with locked(f"clone-{live.devno[0]}-{live.devno[1]}", f"the clone {live.name}"):
+    with changing(live.name):
         made = Recipe.find(live.name)
         if made is not None and made.dm_uuid != live.uuid:
             made = None
@@ -114,7 +113,8 @@ def _swap(live: Live) -> None:
     """
     linear = Line(live.line.start_sectors, live.line.length_sectors, "linear", f"{live.arguments.destination} 0")
     device = Device(live.name, options=Options(skip_lockfs=True))
-    device.load(sorted((linear, *live.rest), key=lambda line: line.start_sectors))
+    read_only = device.info().read_only
+    device.load(sorted((linear, *live.rest), key=lambda line: line.start_sectors), read_only=read_only)
     try:
         device.resume()
     except BaseException:

@@ -7,10 +7,12 @@ import json
 import os
 import uuid as uuids
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, fields
+from contextlib import AbstractContextManager
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Self
 
 from dmctl.errors import DmctlError, ExitStatus, NotFoundError
+from dmctl.lock import locked
 from dmctl.names import Devno, node
 
 FOLDER = "/var/lib/dmctl/clone"
@@ -97,6 +99,8 @@ class Recipe:
     @classmethod
     def find(cls, name: str) -> Self | None:
         """None where there is no such clone, or it is not one of dmctl's. Raises RecipeError."""
+        if "/" in name:
+            return None
         try:
             with open(_path(name), encoding="ascii") as file:
                 found = json.load(file)
@@ -107,6 +111,14 @@ class Recipe:
             raise _failed(name, "cannot be read", error) from None
         except (ValueError, TypeError, LookupError):
             raise RecipeError(f"The recipe of the clone {name}, {_path(name)}, is not one that dmctl wrote.") from None
+
+    @classmethod
+    def change(cls, name: str, dm_uuid: str, **changed: Any) -> None:
+        """Of the clone with this uuid, if it is one of dmctl's. Raises RecipeError."""
+        with changing(name):
+            made = cls.find(name)
+            if made is not None and made.dm_uuid == dm_uuid:
+                replace(made, **changed).store()
 
     @classmethod
     def _checked(cls, found: dict[str, Any]) -> Self:
@@ -121,13 +133,20 @@ class Recipe:
         return cls(**found)
 
 
-def all_names() -> Iterator[str]:
-    """Of the clones that there are recipes of."""
+def changing(name: str) -> AbstractContextManager[None]:
+    """One process at a time changes a clone's recipe, or reads it to act on it."""
+    return locked(f"clone-{name}", f"the clone {name}")
+
+
+def recipes() -> Iterator[Recipe]:
+    """All that there are. Raises RecipeError."""
     try:
         there = sorted(os.listdir(FOLDER))
     except OSError:
         return
-    yield from (name.removesuffix(".json") for name in there if name.endswith(".json"))
+    for name in there:
+        if name.endswith(".json") and (made := Recipe.find(name.removesuffix(".json"))) is not None:
+            yield made
 
 
 def stable_path(path: str, devno: Devno) -> str:

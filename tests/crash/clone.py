@@ -22,6 +22,7 @@ from crash.log_writes import entries, logged
 from crash.states import Image, Region, State, crash_states
 from dmctl.clone import finishing, making, metadata
 from dmctl.clone.live import Live
+from dmctl.clone.planning import Choices
 from dmctl.clone.recipe import FINISHED, Recipe
 from dmctl.errors import DmctlError
 from guests.loop import Disk
@@ -78,7 +79,7 @@ def record(
     name, slow = prefix + "clone", prefix + "slow"
     dmsetup("create", slow, "--table", f"0 {source.sectors} delay {source.path} 0 3")
     with logged(prefix, backing, log, METADATA_BYTES) as (metadata_path, dest):
-        choices = making.Choices(metadata=metadata_path, region_sectors=REGION_SECTORS, no_hydration=True)
+        choices = Choices(metadata=metadata_path, region_sectors=REGION_SECTORS, no_hydration=True)
         making.create(name, f"/dev/mapper/{slow}", dest, choices)
         try:
             _mark(prefix, "0")

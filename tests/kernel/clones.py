@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import pytest
 
 from dmctl.clone import making, recipe
-from dmctl.clone.making import Choices
+from dmctl.clone.planning import Choices
 from guests.kernel_state import DMSETUP
 from kernel.thin_pools import MIB, dmsetup
 

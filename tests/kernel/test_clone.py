@@ -9,9 +9,9 @@ import subprocess
 
 import pytest
 
-from dmctl.clone import finishing, making, metadata
+from dmctl.clone import finishing, making, metadata, planning
 from dmctl.clone.live import CloneError, Live
-from dmctl.clone.making import Choices
+from dmctl.clone.planning import Choices
 from dmctl.clone.recipe import Recipe
 from dmctl.device import Device
 from dmctl.errors import DeviceError, DmctlError, InUseError, UsageError
@@ -116,6 +116,8 @@ REFUSALS = {
     "--metadata: ": lambda it: {"metadata": it.read_only.path},
     "is in use: mounted, or held by a device above it": lambda it: {"dest": it.held.path},
     "is in use: mounted, or held by a device": lambda it: {"metadata": it.held.path},
+    "is mounted on": lambda it: {"source": it.mounted.path},
+    "--dest stands on --source": lambda it: {"source": it.held.path, "dest": it.above},
     "is no larger than": lambda it: {"dest": it.same.path, "grow": True},
     "is no name of a device": lambda it: {"name": "a/b"},
     "--metadata-file: /dev/null is no file": lambda it: {"metadata": None, "metadata_file": "/dev/null"},
@@ -123,14 +125,20 @@ REFUSALS = {
 
 
 @pytest.fixture
-def refusing(trio, disk, prefix):
+def refusing(trio, disk, prefix, tmp_path):
     it = trio(16 * MIB, 24 * MIB)
+    it.mounted, it.above = disk(16 * MIB), f"/dev/mapper/{prefix}held"
+    run("mkfs.ext4", "-q", "-F", it.mounted.path)
+    folder = tmp_path / "mount"
+    folder.mkdir()
+    run("mount", it.mounted.path, folder)
     it.small, it.same, it.held = disk(4 * MIB - 4096), disk(16 * MIB), disk(24 * MIB)
     it.odd, it.large_blocks = disk(8 * MIB + 512), disk(24 * MIB, sector_size=4096)
     it.read_only = disk(24 * MIB, read_only=True)
-    dmsetup("create", f"{prefix}held", "--table", f"0 8 linear {it.held.path} 0")
+    dmsetup("create", f"{prefix}held", "--table", f"0 49152 linear {it.held.path} 0")
     yield it
     dmsetup("remove", f"{prefix}held")
+    run("umount", folder)
 
 
 def test_refusals(refusing):
@@ -158,6 +166,11 @@ def test_a_clone_is_not_made_twice(trio, disk):
     dmsetup("remove", it.name)
     with pytest.raises(DmctlError, match="already, not active"):
         create(it)
+    # Its devices are not held by anything now, and all the same not free.
+    for changed in ({"dest": it.dest.path}, {"metadata": it.metadata.path}):
+        words = {"dest": disk(8 * MIB).path, "metadata": disk(4 * MIB).path} | changed
+        with pytest.raises(InUseError, match="which is not active"):
+            making.create(it.name + "2", it.source.path, words["dest"], Choices(metadata=words["metadata"]))
 
 
 def test_what_is_there_is_asked_for(dmctl, trio):
@@ -380,7 +393,7 @@ def test_a_suspended_clone_stays_so(trio):
 def test_disks_of_4_kib_sectors(trio):
     it = trio(8 * MIB, sector_size=4096)
     with pytest.raises(UsageError):
-        making.plan(it.name, it.source.path, it.dest.path, Choices(region_sectors=4, metadata=it.metadata.path))
+        planning.plan(it.name, it.source.path, it.dest.path, Choices(region_sectors=4, metadata=it.metadata.path))
     create(it)
     wait_until_hydrated(it.name)
     assert finishing.finish(it.name, verify=True).verified

@@ -16,6 +16,7 @@ from crash.log_writes import entries, logged
 from crash.states import Image, Region, crash_state
 from dmctl.clone import finishing, making
 from dmctl.clone.live import Live
+from dmctl.clone.planning import Choices
 from dmctl.clone.recipe import LIVE, Recipe
 from guests.loop import attach, detach
 from kernel.clones import modules, status, table, trio, wait_until_hydrated
@@ -96,7 +97,7 @@ def test_written_while_it_is_copied_and_finished(trio, mounted, prefix, disk):
     slow = f"{prefix}slow"
     dmsetup("create", slow, "--table", f"0 {it.source.sectors} delay {it.source.path} 0 10")
     try:
-        choices = making.Choices(metadata=it.metadata.path, threshold_regions=64, batch_regions=16, no_hydration=True)
+        choices = Choices(metadata=it.metadata.path, threshold_regions=64, batch_regions=16, no_hydration=True)
         making.create(it.name, f"/dev/mapper/{slow}", it.dest.path, choices)
         folder = mounted(f"/dev/mapper/{it.name}".replace(" ", "\\x20"))
         writer = Writer(folder, seed=1)
@@ -145,7 +146,7 @@ def test_a_power_failure_while_it_is_written(disk, mounted, prefix, tmp_path):
             dmsetup("message", prefix + "log", "0", "mark", str(len(changes)))
 
     with logged(prefix, backing, log, metadata_bytes) as (metadata, dest):
-        choices = making.Choices(metadata=metadata, threshold_regions=16, batch_regions=4, no_hydration=True)
+        choices = Choices(metadata=metadata, threshold_regions=16, batch_regions=4, no_hydration=True)
         making.create(name, source.path, dest, choices)
         folder = mounted(f"/dev/mapper/{name}")
         writer = Writer(folder, seed=2, changed=changed)

@@ -13,6 +13,7 @@ import pytest
 from dmctl.clone import finishing, hydration, making, stall, trimming
 from dmctl.clone.hydration import Watch
 from dmctl.clone.live import CloneError, Live
+from dmctl.clone.planning import Choices
 from dmctl.clone.recipe import Recipe
 from dmctl.rates import Counts
 from dmctl.units import parse_devno
@@ -42,7 +43,7 @@ def dusty(trio, prefix):
 
 
 def make(it, **options):
-    making.create(it.name, f"/dev/mapper/{it.dust}", it.dest.path, making.Choices(metadata=it.metadata.path, **options))
+    making.create(it.name, f"/dev/mapper/{it.dust}", it.dest.path, Choices(metadata=it.metadata.path, **options))
 
 
 def reads(it):
@@ -157,9 +158,7 @@ def test_starved(trio, prefix):
     it = trio(16 * MIB)
     slow = f"{prefix}slow"
     dmsetup("create", slow, "--table", f"0 {it.source.sectors} delay {it.source.path} 0 20")
-    making.create(
-        it.name, f"/dev/mapper/{slow}", it.dest.path, making.Choices(metadata=it.metadata.path, no_hydration=True)
-    )
+    making.create(it.name, f"/dev/mapper/{slow}", it.dest.path, Choices(metadata=it.metadata.path, no_hydration=True))
     node = f"/dev/mapper/{it.name}".replace(" ", "\\x20")
     reader = subprocess.Popen(
         ["sh", "-c", f"while :; do dd if='{node}' of=/dev/null bs=64k iflag=direct 2>/dev/null; done"],
@@ -204,7 +203,7 @@ def test_metadata_that_cannot_be_written(trio, prefix, dmctl, line, state, told,
     meta = f"{prefix}meta"
     dmsetup("create", meta, "--table", f"0 8192 linear {it.metadata.path} 0")
     try:
-        choices = making.Choices(metadata=f"/dev/mapper/{meta}", no_hydration=True)
+        choices = Choices(metadata=f"/dev/mapper/{meta}", no_hydration=True)
         making.create(it.name, it.source.path, it.dest.path, choices)
         dmsetup("reload", meta, "--table", line.format(disk=it.metadata.path))
         dmsetup("resume", meta)

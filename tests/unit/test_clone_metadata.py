@@ -17,7 +17,7 @@ from clone_metadata import (
 )
 from dmctl.cli.clone import _map
 from dmctl.clone import metadata
-from dmctl.clone.making import metadata_blocks
+from dmctl.clone.planning import metadata_blocks
 from dmctl.errors import ExitStatus, NotFoundError
 from dmctl.thin.superblock import MetadataError
 
