@@ -251,7 +251,7 @@ _dmctl() {
                 thin-blob:*) _dmctl_words get set ;;
                 clone:*) _dmctl_words create watch status throttle pause resume trim finish assemble abort inspect ;;
                 thin-create:*|thin-snapshot:*|thin-activate:*|thin-deactivate:*|thin-remove:*|thin-rename:*|thin-resize:*|thin-blob-get:*|thin-blob-set:*) _dmctl_volumes ;;
-                remove:*|suspend:*|resume:*|load:*|clear:*|reload:*|wipe_table:*|rename:*|measure:*|message:*|info:*|deps:*|stats:*|status:*|table:*|wait:*|mknodes:*|mangle:*|setgeometry:*|show:*|tree:*|events:*|holders:*|explain:*|verity-status:*|verity-close:*|thin-batch:*|thin-find:*|thin-ls:*|thin-monitor:*|thin-doctor:*|thin-dump:*|thin-check:*|thin-delta:*|thin-rmap:*) _dmctl_devices ;;
+                remove:*|suspend:*|resume:*|load:*|clear:*|reload:*|wipe_table:*|rename:*|measure:*|message:*|info:*|deps:*|stats:*|status:*|table:*|wait:*|mknodes:*|mangle:*|setgeometry:*|show:*|tree:*|events:*|holders:*|explain:*|verity-status:*|verity-close:*|thin-batch:*|thin-find:*|thin-ls:*|thin-monitor:*|thin-doctor:*|thin-dump:*|thin-check:*|thin-delta:*|thin-rmap:*|clone-watch:*|clone-status:*|clone-throttle:*|clone-pause:*|clone-resume:*|clone-trim:*|clone-finish:*|clone-assemble:*|clone-abort:*) _dmctl_devices ;;
             esac
             ;;
     esac

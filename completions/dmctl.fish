@@ -1376,7 +1376,7 @@ function __dmctl_operands -a command previous program typed
             __fish_complete_path $typed
         case 'create:*' 'verity-format:*' 'verity-verify:*' 'verity-repair:*' 'verity-dump:*' 'verity-open:*' 'verity-verify-signature:*' 'check:*' 'install-links:*'
             __fish_complete_path $typed
-        case 'remove:*' 'suspend:*' 'resume:*' 'clear:*' 'wipe_table:*' 'rename:*' 'measure:*' 'message:*' 'info:*' 'deps:*' 'stats:*' 'status:*' 'table:*' 'wait:*' 'mknodes:*' 'mangle:*' 'setgeometry:*' 'show:*' 'tree:*' 'events:*' 'holders:*' 'explain:*' 'verity-status:*' 'verity-close:*' 'thin-find:*' 'thin-ls:*' 'thin-monitor:*' 'thin-doctor:*' 'thin-dump:*' 'thin-check:*' 'thin-delta:*' 'thin-rmap:*'
+        case 'remove:*' 'suspend:*' 'resume:*' 'clear:*' 'wipe_table:*' 'rename:*' 'measure:*' 'message:*' 'info:*' 'deps:*' 'stats:*' 'status:*' 'table:*' 'wait:*' 'mknodes:*' 'mangle:*' 'setgeometry:*' 'show:*' 'tree:*' 'events:*' 'holders:*' 'explain:*' 'verity-status:*' 'verity-close:*' 'thin-find:*' 'thin-ls:*' 'thin-monitor:*' 'thin-doctor:*' 'thin-dump:*' 'thin-check:*' 'thin-delta:*' 'thin-rmap:*' 'clone-watch:*' 'clone-status:*' 'clone-throttle:*' 'clone-pause:*' 'clone-resume:*' 'clone-trim:*' 'clone-finish:*' 'clone-assemble:*' 'clone-abort:*'
             __dmctl_devices
         case 'load:*' 'reload:*' 'thin-batch:*'
             __dmctl_devices

@@ -9,7 +9,7 @@ import typer
 from dmctl.cli import native_options
 from dmctl.errors import UsageError
 
-Name = Annotated[str, typer.Argument(metavar="NAME", help="The clone's name.")]
+Name = Annotated[str, typer.Argument(metavar="CLONE", help="The clone's name.")]
 Yes = Annotated[bool, typer.Option("-y", "--yes", help="Ask nothing.")]
 Threshold = Annotated[
     int | None,

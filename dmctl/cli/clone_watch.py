@@ -240,7 +240,7 @@ def _size(size_bytes: int) -> str:
 
 
 def status(
-    names_: Annotated[list[str] | None, typer.Argument(metavar="[NAME...]", help="Clones; without any, all.")] = None,
+    names_: Annotated[list[str] | None, typer.Argument(metavar="[CLONE...]", help="Clones; without any, all.")] = None,
     *,
     as_json: native_options.AsJson = False,
 ) -> None:

@@ -375,6 +375,7 @@ def _zsh_operands(command: Command) -> list[str]:
         actions = {
             "DEVICE": "_dmctl_devices",
             "POOL": "_dmctl_devices",
+            "CLONE": "_dmctl_devices",
             "TABLE_FILE": "_files",
             "FILE|-": "_files",
             "FILE": "_files",

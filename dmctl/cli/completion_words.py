@@ -106,8 +106,8 @@ def options_both(command: Command) -> tuple[list[Option], list[Option]]:
 
 
 def takes_devices(command: Command) -> bool:
-    """Whether its operands are names of devices; a pool's name is one."""
-    return any(word in command.usage for word in ("DEVICE", "POOL")) and not takes_volumes(command)
+    """Whether its operands are names of devices; a pool's name is one, and a clone's."""
+    return any(word in command.usage for word in ("DEVICE", "POOL", "CLONE")) and not takes_volumes(command)
 
 
 def takes_volumes(command: Command) -> bool:
