@@ -252,27 +252,6 @@ def test_a_rate_ends_with_its_process(trio, start):
     assert "hydration_threshold 1024 " in dmsetup("status", "--noflush", it.name)
 
 
-@pytest.mark.parametrize(
-    ("words", "why"),
-    [
-        (("watch", "NAME", "--rate", "0"), "--rate: 0 would copy nothing"),
-        (("watch", "NAME", "--rate", "x"), "--rate: "),
-        (("watch", "NAME", "--max-stall", "soon"), "--max-stall: 'soon' is no time"),
-        (("watch", "NAME", "--max-stall", "0"), "--max-stall: 0 is not between"),
-        (("throttle", "NAME"), "--threshold or --batch"),
-        (("create", "NAME", "--source", "a", "--dest", "b", "--rate", "5M"), "--rate needs --wait"),
-        (("create", "NAME", "--source", "a", "--dest", "b", "--metadata", "c", "--metadata-file", "d"), "exclude"),
-        (("create", "NAME", "--source", "a", "--dest", "b", "--region-size", "1000"), "--region-size: "),
-        (("trim", "NAME"), "is not mounted for writing"),
-    ],
-)
-def test_what_is_wrong_is_told_in_a_sentence(trio, dmctl, words, why):
-    it = trio(MIB)
-    create(it, no_hydration=True)
-    done = dmctl("clone", *(it.name if word == "NAME" else word for word in words))
-    assert done.status in (1, 2) and why.encode() in done.err and done.err.count(b"\n") == 1, done
-
-
 # ---- trim ----
 
 
