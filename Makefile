@@ -33,7 +33,7 @@ unexport PYTHONDONTWRITEBYTECODE
 help:
 	@echo 'make try          show dmctl at work on a real kernel, in a user-mode Linux guest'
 	@echo 'make check        run all tests, those that need a kernel in the guest'
-	@echo 'make crash        replay power failures of thin pools, in a guest, for a quarter of an hour'
+	@echo 'make crash        replay power failures of thin pools and clones, in a guest, for a quarter of an hour'
 	@echo 'make bench        measure start-up, commands about 1000 devices, hash trees, parity, thin pools, events, clones'
 	@echo 'make man          write man/ anew'
 	@echo 'make completions  write completions/ anew'

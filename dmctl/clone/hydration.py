@@ -38,6 +38,7 @@ STATES = {
 ENDS = (READ_ONLY, FAILED, DONE)
 
 _QUIET_S = 2.0  # the kernel looks for something to copy at least once a second (COMMIT_PERIOD)
+_UNANSWERED_S = 10.0  # a copy of 1 MiB over a slow line takes its time
 _AVERAGE_S = 10.0
 _RATE_TICK_S, _RATE_HELD_S = 0.01, 0.05
 _RATE_BURST_S = 0.25
@@ -173,15 +174,15 @@ class Watch:
         elif now - self._moved_at < _QUIET_S or (self._governor and self._governor.held):
             state = HYDRATING
         else:
-            state = self._why_quiet(status)
+            state = self._why_quiet(status, now - self._moved_at)
         return state
 
-    def _why_quiet(self, status: CloneStatus) -> str:
+    def _why_quiet(self, status: CloneStatus, quiet_s: float) -> str:
         """Why nothing is copied: copies that fail, copies that do not come back, or others' requests."""
         source = counts(self.live.source).since(self._source)
         own = counts(self.live.devno).since(self._own)
         tried = source.read_sectors > own.read_sectors + own.write_sectors
-        unanswered = bool(status.hydrating_regions) and not source.read_sectors
+        unanswered = quiet_s > _UNANSWERED_S and status.hydrating_regions and not source.read_sectors
         if self._failed or tried or unanswered:
             return STALLED
         return STARVED if own.read_sectors or own.write_sectors or own.in_flight else HYDRATING

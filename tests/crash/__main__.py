@@ -4,10 +4,22 @@
 import argparse
 import sys
 import tempfile
+from collections import Counter
 from pathlib import Path
 
-from crash import thin_pool as crash
-from guests.loop import attach, detach
+from crash import clone, thin_pool
+from guests.loop import in_folder
+
+
+def replay(kind: str, folder: Path, *, seed: int, operations: int) -> tuple[Counter, list]:
+    """A session, and all states that a crash may leave: how many of each kind, and which are wrong."""
+    with in_folder(folder) as make:
+        if kind == "clone":
+            recorded = clone.record("crash-", make, writes=operations, seed=seed)
+        else:
+            recorded = thin_pool.record("crash-", make, operations=operations, seed=seed)
+    recorded.log = folder / "disk1"
+    return (clone if kind == "clone" else thin_pool).violations(recorded, folder, seed=seed)
 
 
 def main() -> int:
@@ -17,30 +29,16 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1, metavar="N", help="of the first session")
     options = parser.parse_args()
     total, bad = 0, 0
-    for seed in range(options.seed, options.seed + options.sessions):
-        disks = []
-        with tempfile.TemporaryDirectory(dir="/dev/shm") as name:
-            folder = Path(name)
-
-            def make(size_bytes: int, folder: Path = folder, disks: list = disks) -> object:
-                path = folder / f"disk{len(disks)}"
-                with path.open("xb") as file:
-                    file.truncate(size_bytes)
-                disks.append(attach(path))
-                return disks[-1]
-
-            recorded = crash.record("crash-", make, operations=options.operations, seed=seed)
-            recorded.log = folder / "disk1"
-            for disk in disks:
-                detach(disk)
-            kinds, wrong = crash.violations(recorded, folder, seed=seed)
-        total += sum(kinds.values())
-        bad += len(wrong)
-        print(
-            f"seed {seed}: {len(recorded.expected)} commits, {dict(kinds)} states, {len(wrong)} violations", flush=True
-        )
-        for state, why in wrong[:5]:
-            print(f"    {state}: {why}")
+    for number in range(options.sessions):
+        seed = options.seed + number
+        for kind in ("thin pool", "clone"):
+            with tempfile.TemporaryDirectory(dir="/dev/shm") as name:
+                kinds, wrong = replay(kind, Path(name), seed=seed, operations=options.operations)
+            total += sum(kinds.values())
+            bad += len(wrong)
+            print(f"{kind}, seed {seed}: {dict(kinds)} states, {len(wrong)} violations", flush=True)
+            for state, why in wrong[:5]:
+                print(f"    {state}: {why}")
     print(f"{total} states, {bad} violations")
     return 1 if bad or not total else 0
 

@@ -5,6 +5,8 @@ import errno
 import fcntl
 import os
 import struct
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -57,3 +59,22 @@ def detach(disk: Disk) -> None:
         except OSError as error:
             if error.errno != errno.ENXIO:  # the test has detached it itself
                 raise
+
+
+@contextmanager
+def in_folder(folder: Path) -> Iterator[Callable[[int], Disk]]:
+    """make(size_bytes): loop devices over new sparse files disk0, disk1 and so on, which stay when these are freed."""
+    disks: list[Disk] = []
+
+    def make(size_bytes: int) -> Disk:
+        path = folder / f"disk{len(disks)}"
+        with path.open("xb") as file:
+            file.truncate(size_bytes)
+        disks.append(attach(path))
+        return disks[-1]
+
+    try:
+        yield make
+    finally:
+        for one in disks:
+            detach(one)

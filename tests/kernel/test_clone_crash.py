@@ -10,7 +10,7 @@ import pytest
 from crash import clone as crash
 from dmctl.clone import making
 from dmctl.clone.recipe import LIVE, Recipe
-from guests.loop import attach, detach
+from guests.loop import attach, detach, in_folder
 from kernel.clones import FOLDER, content, modules
 from kernel.thin_pools import dmsetup
 
@@ -24,20 +24,8 @@ def recorded(tmp_path_factory):
 
 
 def _record(folder, **options):
-    disks = []
-
-    def make(size):
-        path = folder / f"disk{len(disks)}"
-        with path.open("xb") as file:
-            file.truncate(size)
-        disks.append(attach(path))
-        return disks[-1]
-
-    try:
+    with in_folder(folder) as make:
         found = crash.record("crash-", make, writes=36, seed=SEED, **options)
-    finally:
-        for one in disks:
-            detach(one)
     found.log = folder / "disk1"
     return found
 

@@ -10,7 +10,7 @@ import pytest
 from crash import thin_pool as crash
 from dmctl.thin import making
 from dmctl.thin.pool import Pool
-from guests.loop import attach, detach
+from guests.loop import attach, detach, in_folder
 from kernel.thin_pools import run, stop
 
 SEED = 20221
@@ -20,19 +20,9 @@ SEED = 20221
 def recorded(tmp_path_factory):
     """A session of random changes, and its log in a file."""
     folder = tmp_path_factory.mktemp("crash")
-    disks = []
-
-    def make(size):
-        path = folder / f"disk{len(disks)}"
-        with path.open("xb") as file:
-            file.truncate(size)
-        disks.append(attach(path))
-        return disks[-1]
-
-    found = crash.record("crash-", make, operations=45, seed=SEED, log_bytes=64 << 20)
+    with in_folder(folder) as make:
+        found = crash.record("crash-", make, operations=45, seed=SEED, log_bytes=64 << 20)
     found.log = folder / "disk1"
-    for one in disks:
-        detach(one)
     return found
 
 
