@@ -1197,7 +1197,7 @@ function __dmctl_operands -a command previous program typed
                     --set-ro 'Make the source read-only' \
                     --wait 'Watch it until it has everything' \
                     --on-error 'Where something cannot be copied: end with status 5, wait for resume, try again' \
-                    --max-stall 'How long nothing need be copied to be an error: 30s, 5m' \
+                    --max-stall 'It is an error when nothing could be copied for so long, such as 30s or 5m' \
                     --dry-run 'Check, print the table, and make nothing' \
                     --yes 'Ask nothing' \
                     --json 'Print JSON' \
@@ -1209,7 +1209,7 @@ function __dmctl_operands -a command previous program typed
                 or printf '%s\t%s\n' \
                     --wait 'Show nothing; the exit status tells' \
                     --on-error 'Where something cannot be copied: end with status 5, wait for resume, try again' \
-                    --max-stall 'How long nothing need be copied to be an error: 30s, 5m' \
+                    --max-stall 'It is an error when nothing could be copied for so long, such as 30s or 5m' \
                     --rate 'Copy no more a second, such as 50M, for as long as this runs' \
                     --json 'Print JSON' \
                     --debug 'print the log and the trace of a failure'
@@ -1266,7 +1266,7 @@ function __dmctl_operands -a command previous program typed
                 or printf '%s\t%s\n' \
                     --wait 'Watch it until it has everything' \
                     --on-error 'Where something cannot be copied: end with status 5, wait for resume, try again' \
-                    --max-stall 'How long nothing need be copied to be an error: 30s, 5m' \
+                    --max-stall 'It is an error when nothing could be copied for so long, such as 30s or 5m' \
                     --rate 'Copy no more a second, such as 50M, for as long as this runs' \
                     --json 'Print JSON' \
                     --debug 'print the log and the trace of a failure'

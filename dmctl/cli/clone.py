@@ -62,8 +62,10 @@ def create(
     """Make a device that shows the source at once, while it is copied to the destination.
 
     What is read and not copied yet comes from the source; what is written goes to the destination. The source must not
-    change any more. Regions are of 4 KiB, of 64 KiB where the source has more than 64 GiB, unless --region-size says
-    otherwise.
+    change any more.
+
+    Regions are of 4 KiB, of 64 KiB where the source has more than 64 GiB, unless --region-size says otherwise. Of them
+    1 MiB is copied as one, and four times as much at once, unless --batch and --threshold say otherwise.
     """
     if metadata_device is not None and metadata_file is not None:
         raise UsageError("--metadata and --metadata-file exclude each other.")

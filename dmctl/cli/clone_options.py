@@ -24,7 +24,12 @@ Rate = Annotated[
     typer.Option("--rate", metavar="SIZE", help="Copy no more a second, such as 50M, for as long as this runs."),
 ]
 MaxStall = Annotated[
-    str, typer.Option("--max-stall", metavar="TIME", help="How long nothing need be copied to be an error: 30s, 5m.")
+    str,
+    typer.Option(
+        "--max-stall",
+        metavar="TIME",
+        help="It is an error when nothing could be copied for so long, such as 30s or 5m.",
+    ),
 ]
 
 

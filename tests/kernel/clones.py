@@ -10,7 +10,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from dmctl.clone import making, recipe
+from dmctl.clone import making, metadata, recipe
 from dmctl.clone.planning import Choices
 from guests.kernel_state import DMSETUP
 from kernel.thin_pools import MIB, dmsetup
@@ -38,6 +38,7 @@ def trio(disk, prefix):
         return SimpleNamespace(name=name, source=source, dest=dest, metadata=disk(metadata_bytes))
 
     yield make
+    reader_agrees(name)
     subprocess.run([DMSETUP, "remove", "--retry", name], check=False, capture_output=True)
     for path in FOLDER.glob(f"{prefix}*"):
         path.unlink()
@@ -63,6 +64,19 @@ def wait_until_hydrated(name, seconds=60):
     while (now := status(name))[0] != now[1] or now[2]:
         assert time.monotonic() < end, now
         time.sleep(0.05)
+
+
+def reader_agrees(name):
+    """Whatever state a clone is in: the offline reader finds what the kernel says, where that can be committed."""
+    told = subprocess.run([DMSETUP, "status", name], check=False, capture_output=True).stdout.decode()
+    words = told.partition("\n")[0].split()
+    if words[2:3] != ["clone"] or words[-1] != "rw" or words[7] != "0":
+        return
+    wanted = int(words[6].partition("/")[0])
+    found = metadata.read(
+        f"/dev/{os.path.basename(os.readlink(f'/sys/dev/block/{table(name)[0].split()[3]}'))}"
+    ).hydrated
+    assert found == wanted or status(name)[0] != wanted, "unless it goes on meanwhile"
 
 
 def table(name):
