@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from guests.base import Guest
+from guests.beside import Beside
 from guests.qemu import QemuGuest
 from guests.uml import UmlGuest
 
@@ -20,6 +21,8 @@ TESTS = Path(__file__).parents[1]
 # Marked by their place: a test forgotten here would make devices on the machine of whoever runs pytest.
 QEMU_FOLDER = TESTS / "qemu"
 KERNEL_FOLDERS = (TESTS / "kernel", TESTS / "compat", QEMU_FOLDER)
+# So many tests that need no kernel run beside the guests, in a process of their own.
+_BESIDE = 100
 GUESTS: dict[str, type[Guest]] = {"uml": UmlGuest, "qemu": QemuGuest}
 
 
@@ -89,7 +92,11 @@ def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, objec
     # What has no guest is here to be skipped.
     work = [(guest, some) for guest, some in _work(config, items) if guest is not None and guest.unavailable() is None]
     in_guests = {item for _, some in work for item in some}
-    session.items = [item for item in items if item not in in_guests]
+    others = [item for item in items if item not in in_guests]
+    if work and len(others) >= _BESIDE and config.getoption("--guests") > 1 and not _shows_the_process(config):
+        work.insert(0, (Beside(), others))
+        others = []
+    session.items = others
     try:
         result = yield
     finally:
@@ -123,6 +130,12 @@ def pytest_make_collect_report(
         report.outcome = "failed"
         report.longrepr = f"kernel tests may not be skipped here (DMCTL_REQUIRE_KERNEL=1): {report.longrepr}"
     return report
+
+
+def _shows_the_process(config: pytest.Config) -> bool:
+    """Whether what a test does is seen as it runs, or not all of its reports are wanted: -s, --pdb, -x."""
+    option = config.option
+    return bool(option.capture == "no" or option.usepdb or option.trace or option.maxfail)
 
 
 def _kernel_required() -> bool:
