@@ -1194,7 +1194,7 @@ function __dmctl_operands -a command previous program typed
                     --no-hydration 'Copy nothing in the background until clone resume' \
                     --no-discard-passdown 'Discards are not passed to the destination' \
                     --grow 'Show all of a destination that is larger' \
-                    --set-ro 'Make the source read-only' \
+                    --set-ro 'Make the source read-only meanwhile' \
                     --wait 'Watch it until it has everything' \
                     --on-error 'Where something cannot be copied: end with status 5, wait for resume, try again' \
                     --max-stall 'It is an error when nothing could be copied for so long, such as 30s or 5m' \

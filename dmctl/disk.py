@@ -15,7 +15,7 @@ from dmctl.device import Device
 from dmctl.errors import DmctlError, NotFoundError, UsageError
 from dmctl.units import SECTOR_BYTES
 
-_BLKSSZGET, _BLKROGET = 0x1268, 0x125E
+_BLKSSZGET, _BLKROGET, _BLKROSET = 0x1268, 0x125E, 0x125D
 
 
 def refuse_name(name: str) -> None:
@@ -81,6 +81,19 @@ class Disk:
                 os.close(descriptor)
         except OSError as error:
             raise DmctlError(f"{self.path} cannot be written: {error.strerror}.", errno=error.errno or 0) from None
+
+    def set_read_only(self, wanted: bool) -> None:
+        """Let nothing write to it, or let it be written again. Raises DmctlError with errno."""
+        try:
+            descriptor = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                fcntl.ioctl(descriptor, _BLKROSET, struct.pack("=i", wanted))
+            finally:
+                os.close(descriptor)
+        except OSError as error:
+            how = "read-only" if wanted else "writable"
+            message = f"{self.path} cannot be made {how}: {error.strerror}."
+            raise DmctlError(message, errno=error.errno or 0) from None
 
     def __str__(self) -> str:
         return f"{self.devno[0]}:{self.devno[1]}"

@@ -51,7 +51,7 @@ def create(
         bool, typer.Option("--no-discard-passdown", help="Discards are not passed to the destination.")
     ] = False,
     grow: Annotated[bool, typer.Option("--grow", help="Show all of a destination that is larger.")] = False,
-    set_ro: Annotated[bool, typer.Option("--set-ro", help="Make the source read-only.")] = False,
+    set_ro: Annotated[bool, typer.Option("--set-ro", help="Make the source read-only meanwhile.")] = False,
     wait: Annotated[bool, typer.Option("--wait", help="Watch it until it has everything.")] = False,
     on_error: options.OnErrorOption = OnError.FAIL,
     max_stall: options.MaxStall = "30s",

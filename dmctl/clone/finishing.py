@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 from dmctl import names
 from dmctl.clone.live import QUIET, CloneError, Live, refuse_broken
+from dmctl.clone.making import release_source
 from dmctl.clone.recipe import FINISHED, Recipe, changing
 from dmctl.device import Device, Options
 from dmctl.errors import DeviceError, DmctlError, ExitStatus
@@ -134,7 +135,9 @@ def _flush_buffers(devno: Devno) -> None:
 
 
 def _release(live: Live, made: Recipe | None) -> list[str]:
-    """A file of dmctl's goes; its loop device has gone with the clone. Notes."""
+    """Source and metadata; a file of dmctl's goes, its loop device has gone with the clone. Notes."""
+    if made is not None:
+        release_source(made)
     if made is None or not made.metadata_file:
         return [f"{names.node(live.metadata)} is free: the metadata are not used any more."]
     if made.made_file:

@@ -4,11 +4,9 @@
 from __future__ import annotations
 
 import errno
-import fcntl
 import os
-import struct
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 
 from dmctl import loop
@@ -21,8 +19,6 @@ from dmctl.disk import Disk
 from dmctl.errors import DmctlError, InUseError, NotFoundError, UsageError
 from dmctl.lock import locked
 from dmctl.thin.superblock import BLOCK_BYTES
-
-_BLKROSET = 0x125D
 
 
 @contextmanager
@@ -51,7 +47,7 @@ def create(name: str, source_path: str, destination_path: str, choices: Choices,
                 disk.wipe(BLOCK_BYTES)
                 here.store()
                 if here.set_ro:
-                    _set_ro(made.source, True)
+                    made.source.set_read_only(True)
                 table = lines(replace(here, paused=here.paused or held), made.source, made.destination, disk)
                 Device(name).create(table, uuid=here.dm_uuid)
             replace(here, state=LIVE).store()
@@ -68,8 +64,7 @@ def _undo(made: Plan) -> None:
             Device(made.recipe.name).remove(retry=True)
     except NotFoundError:
         pass
-    if made.recipe.set_ro and not made.source.read_only:
-        _set_ro(made.source, False)
+    release_source(made.recipe)
     _forget(made.recipe)
 
 
@@ -124,17 +119,11 @@ def _refuse_attached(path: str) -> None:
             raise InUseError(f"{path} is in use by {node}.", errno=errno.EBUSY)
 
 
-def _set_ro(source: Disk, wanted: bool) -> None:
-    """Raises DmctlError with errno."""
-    try:
-        descriptor = os.open(source.path, os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            fcntl.ioctl(descriptor, _BLKROSET, struct.pack("=i", wanted))
-        finally:
-            os.close(descriptor)
-    except OSError as error:
-        message = f"--set-ro: {source.path} cannot be made read-only: {error.strerror}."
-        raise DmctlError(message, errno=error.errno or 0) from None
+def release_source(made: Recipe) -> None:
+    """Let the source be written again, where it is still there and dmctl has made it read-only."""
+    if made.set_ro:
+        with suppress(DmctlError):
+            Disk.at(made.source, "source", shared=True).set_read_only(False)
 
 
 # ---- after a reboot ----
@@ -169,7 +158,7 @@ def assemble(name: str, *, held: bool = False) -> tuple[Recipe, bool]:
             refuse_same(source, destination, disk)
             _refuse_other_metadata(made, disk.path)
             if made.set_ro:
-                _set_ro(source, True)
+                source.set_read_only(True)
             again = replace(made, assembled=made.assembled + 1)
             again.store()
             table = lines(replace(again, paused=again.paused or held), source, destination, disk)
@@ -206,4 +195,5 @@ def abort(name: str) -> None:
                 Device(name).remove(retry=True)
         except NotFoundError:
             pass
+        release_source(made)
         _forget(made)

@@ -109,7 +109,7 @@ def plan(name: str, source_path: str, destination_path: str, choices: Choices) -
         batch_regions=batch,
         paused=choices.no_hydration,
         no_discard_passdown=choices.no_discard_passdown,
-        set_ro=choices.set_ro,
+        set_ro=choices.set_ro and not source.read_only,
     )
     return Plan(made, source, destination, disk, blocks * BLOCK_BYTES, tuple(_notes(source, file, choices)))
 
@@ -117,8 +117,8 @@ def plan(name: str, source_path: str, destination_path: str, choices: Choices) -
 def _notes(source: Disk, file: str | None, choices: Choices) -> Iterator[str]:
     if not source.read_only and not choices.set_ro:
         yield (
-            f"{source.path} can be written, and the clone is spoilt where it is; --set-ro makes it read-only until it "
-            "is detached."
+            f"{source.path} can be written, and the clone is spoilt where it is; --set-ro makes it read-only as long "
+            "as there is the clone."
         )
     if file is not None and _filesystem(os.path.dirname(file)) in _VOLATILE:
         yield f"{file} is in memory: after a reboot there is no way to go on with this clone."

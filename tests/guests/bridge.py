@@ -25,9 +25,19 @@ PASSED_ON_PREFIXES = ("DMCTL_", "LC_", "HYPOTHESIS_")
 
 
 # A guest for fewer would spend its time on booting.
-_LEAST_TESTS = 60
+_LEAST_TESTS = 40
 # These take minutes each. First, and by themselves: else all would wait for one of them in the end.
-_SLOW = ("test_change.py", "test_udev_rules.py", "test_lvm.py")
+_SLOW = (
+    "test_change.py",
+    "test_udev_rules.py",
+    "test_doors.py",
+    "test_section.py",
+    "test_lvm.py",
+    "test_thin_crash.py",
+    "test_thin_interrupted.py",
+    "test_thin_pool.py",
+    "test_clone_watch.py",
+)
 
 
 Batch = tuple[Guest, list[pytest.Item]]

@@ -314,6 +314,7 @@ def test_metadata_in_a_file(trio, tmp_path):
     wait_until_hydrated(it.name)
     finishing.finish(it.name)
     assert not run("losetup", "-j", file) and not file.exists()
+    assert run("blockdev", "--getro", it.source.path) == b"0\n"
     assert it.dest.backing.read_bytes() == it.source.backing.read_bytes()
     making.abort(it.name)
 

@@ -55,7 +55,7 @@ def test_bad_regions_are_told_and_left(dusty, dmctl):
     it = dusty
     make(it)
     begun = time.monotonic()
-    found = dmctl("clone", "watch", it.name, "--max-stall", "4s", timeout=120)
+    found = dmctl("clone", "watch", it.name, "--max-stall", "2s", timeout=120)
     took = time.monotonic() - begun
     assert found.status == 5 and b"copying in the background has stopped" in found.err, found
     lines = [line for line in found.text.splitlines() if "cannot be copied" in line]
@@ -77,7 +77,7 @@ def test_bad_regions_are_told_and_left(dusty, dmctl):
 def test_another_try(dusty, start):
     it = dusty
     make(it)
-    process = start("clone", "watch", it.name, "--json", "--on-error", "retry", "--max-stall", "3")
+    process = start("clone", "watch", it.name, "--json", "--on-error", "retry", "--max-stall", "1")
     assert process.stdout
     told = []
     for line in process.stdout:
@@ -92,7 +92,7 @@ def test_another_try(dusty, start):
 def test_waiting_for_somebody_to_mend_it(dusty, start):
     it = dusty
     make(it)
-    process = start("clone", "watch", it.name, "--json", "--on-error", "pause", "--max-stall", "3")
+    process = start("clone", "watch", it.name, "--json", "--on-error", "pause", "--max-stall", "1")
     assert process.stdout
     told = []
     for line in process.stdout:
@@ -108,7 +108,7 @@ def test_waiting_for_somebody_to_mend_it(dusty, start):
 def test_interrupted_while_it_looks_for_bad_regions(dusty, start):
     it = dusty
     make(it)
-    process = start("clone", "watch", it.name, "--max-stall", "3s")
+    process = start("clone", "watch", it.name, "--max-stall", "1s")
     while "no_hydration" not in dmsetup("status", "--noflush", it.name):
         time.sleep(0.02)
     process.send_signal(signal.SIGINT)
@@ -130,9 +130,10 @@ def test_all_of_the_source_gone(dusty):
     assert found.ranges == ((0, 16 * MIB),) and found.answered and found.bytes == 16 * MIB
 
 
-def test_a_source_that_does_not_answer(dusty):
+def test_a_source_that_does_not_answer(dusty, monkeypatch):
     """Its copies do not come back; what is told is what is not there."""
     it = dusty
+    monkeypatch.setattr(hydration, "_UNANSWERED_S", 2.0)
     make(it, no_hydration=True)
     dmsetup("suspend", it.dust)
     try:
