@@ -8,6 +8,7 @@ import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import pytest
 
 from guests.base import Guest, GuestResult, GuestUnavailable, tail
 from guests.beside import Beside
+from guests.uml import UmlGuest
 
 TESTS = Path(__file__).parents[1]
 # Files in the results folder; guests.inside has the other end.
@@ -103,7 +105,10 @@ class _Workers:
 
     def run(self, count: int) -> None:
         """Return when all batches have run; raise what has ended the session before."""
-        threads = [threading.Thread(target=self._work) for _ in range(count)]
+        processors = sorted(os.sched_getaffinity(0))
+        threads = [
+            threading.Thread(target=self._work, args=(processors[number % len(processors)],)) for number in range(count)
+        ]
         for thread in threads:
             thread.start()
         try:
@@ -116,13 +121,15 @@ class _Workers:
         if self._endings:
             raise self._endings[0]
 
-    def _work(self) -> None:
+    def _work(self, processor: int) -> None:
         while True:
             with self._turn:
                 number, batch = next(self._batches, (0, None))
             if batch is None or self._stop.is_set():
                 return
             guest, items = batch
+            if isinstance(guest, UmlGuest):
+                guest = replace(guest, processor=processor)
             try:
                 folder = self._results / f"guest-{number}"
                 _run_in_guest(self._session, items, guest, folder, self._turn, self._stop)

@@ -32,10 +32,15 @@ _NEEDED = (
 
 @dataclass(frozen=True, slots=True)
 class UmlGuest(Guest):
-    """User-mode Linux over the host's root (hostfs, read-only)."""
+    """User-mode Linux over the host's root (hostfs, read-only).
+
+    processor: the only one that it runs on. Each of its system calls goes to and fro between two processes of the host,
+    which takes a fifth less time where both are on one processor.
+    """
 
     mem_mib: int = 1024
     udev: bool = True
+    processor: int | None = None
 
     def unavailable(self) -> str | None:
         for path, package in _NEEDED:
@@ -102,7 +107,10 @@ class UmlGuest(Guest):
                 stack.callback(os.close, read_end)
                 ends.append(write_end)
                 consoles.append((read_end, output))
+            processors = os.sched_getaffinity(0)
             try:
+                if self.processor is not None:
+                    os.sched_setaffinity(0, {self.processor})  # of this thread; the guest inherits it
                 process = subprocess.Popen(
                     [
                         "linux.uml",
@@ -124,6 +132,7 @@ class UmlGuest(Guest):
                     start_new_session=True,
                 )
             finally:
+                os.sched_setaffinity(0, processors)
                 for end in ends:
                     os.close(end)
             stack.callback(kill_group, process)
