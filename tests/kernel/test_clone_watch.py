@@ -74,6 +74,23 @@ def test_bad_regions_are_told_and_left(dusty, dmctl):
     assert finishing.finish(it.name, verify=True).verified
 
 
+def test_bad_regions_of_a_slow_source(dusty, prefix):
+    """A tenth of a second a read: that nothing is copied for so long does not mean that all was tried."""
+    it = dusty
+    slow = f"{prefix}slow"
+    dmsetup("create", slow, "--table", f"0 32768 delay /dev/mapper/{it.dust} 0 100")
+    try:
+        choices = Choices(metadata=it.metadata.path, region_sectors=128, threshold_regions=64, batch_regions=4)
+        making.create(it.name, f"/dev/mapper/{slow}", it.dest.path, choices)
+        while status(it.name)[0] < 256 - 4 * 4:
+            time.sleep(0.1)
+        found = stall.isolate(Live.find(it.name), seconds=10)
+        assert [start // 65536 for start, _ in found.ranges] == [7, 156, 160, 255] and found.bytes == 4 * 65536
+    finally:
+        for one in (it.name, slow):
+            subprocess.run(["dmsetup", "remove", "--retry", one], check=False, capture_output=True)
+
+
 def test_another_try(dusty, start):
     it = dusty
     make(it)

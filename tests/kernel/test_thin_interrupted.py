@@ -74,7 +74,7 @@ def state(name, metadata):
     return {volume.name for volume in volumes}, notes
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
 def test_batch(tank, number):
     """Deletes are its last messages: from there on it is finished, and before that undone."""
     name, metadata = tank
