@@ -12,6 +12,8 @@ import pytest
 
 from dmctl.clone import making, metadata, recipe
 from dmctl.clone.planning import Choices
+from dmctl.names import block_node
+from dmctl.units import parse_devno
 from guests.kernel_state import DMSETUP
 from kernel.thin_pools import MIB, dmsetup
 
@@ -73,9 +75,7 @@ def reader_agrees(name):
     if words[2:3] != ["clone"] or words[-1] != "rw" or words[7] != "0":
         return
     wanted = int(words[6].partition("/")[0])
-    found = metadata.read(
-        f"/dev/{os.path.basename(os.readlink(f'/sys/dev/block/{table(name)[0].split()[3]}'))}"
-    ).hydrated
+    found = metadata.read(block_node(parse_devno(table(name)[0].split()[3]))).hydrated
     assert found == wanted or status(name)[0] != wanted, "unless it goes on meanwhile"
 
 
