@@ -15,7 +15,7 @@ TARGET void hash_sha256_shani(void *state, const uint8_t *const *data, size_t me
 	uint32_t (*words)[STREAMS] = state;
 	__m128i abef[STREAMS], cdgh[STREAMS], w[4][STREAMS];
 
-#define BOTH for (int s = 0; s < STREAMS; s++)
+#define BOTH _Pragma("GCC unroll 2") for (int s = 0; s < STREAMS; s++)
 	BOTH {
 		abef[s] = _mm_set_epi32(words[0][s], words[1][s], words[4][s], words[5][s]);
 		cdgh[s] = _mm_set_epi32(words[2][s], words[3][s], words[6][s], words[7][s]);
@@ -27,25 +27,29 @@ TARGET void hash_sha256_shani(void *state, const uint8_t *const *data, size_t me
 			abef_before[s] = abef[s];
 			cdgh_before[s] = cdgh[s];
 		}
-		for (int i = 0; i < 4; i++)
-			BOTH w[i][s] = _mm_shuffle_epi8(_mm_loadu_si128((const __m128i *) (data[s] + at) + i), swap);
 #pragma GCC unroll 16
 		for (int i = 0; i < 16; i++) {
-			__m128i constants = _mm_loadu_si128((const __m128i *) hash_sha256_constants + i), sum[STREAMS];
+			__m128i constants = _mm_loadu_si128((const __m128i *) hash_sha256_constants + i);
 
-			BOTH sum[s] = _mm_add_epi32(w[i % 4][s], constants);
-			BOTH cdgh[s] = _mm_sha256rnds2_epu32(cdgh[s], abef[s], sum[s]);
-			BOTH sum[s] = _mm_shuffle_epi32(sum[s], 0x0e);
-			BOTH abef[s] = _mm_sha256rnds2_epu32(abef[s], cdgh[s], sum[s]);
-			if (i >= 12)
-				continue;
-			/* The four words that follow those in w, in the place of the oldest */
+			/* One stream's four rounds as a whole, then the other's: each step of both in turn takes a tenth
+			 * longer, for the third operand is always the same register. */
 			BOTH {
-				__m128i last = w[(i + 3) % 4][s];
-				__m128i next = _mm_sha256msg1_epu32(w[i % 4][s], w[(i + 1) % 4][s]);
+				__m128i *oldest = &w[i % 4][s], sum;
 
-				next = _mm_add_epi32(next, _mm_alignr_epi8(last, w[(i + 2) % 4][s], 4));
-				w[i % 4][s] = _mm_sha256msg2_epu32(next, last);
+				if (i < 4) {
+					sum = _mm_loadu_si128((const __m128i *) (data[s] + at) + i);
+					*oldest = _mm_shuffle_epi8(sum, swap);
+				} else { /* the four words that follow those in w */
+					__m128i last = w[(i + 3) % 4][s];
+					__m128i next = _mm_sha256msg1_epu32(*oldest, w[(i + 1) % 4][s]);
+
+					next = _mm_add_epi32(next, _mm_alignr_epi8(last, w[(i + 2) % 4][s], 4));
+					*oldest = _mm_sha256msg2_epu32(next, last);
+				}
+				sum = _mm_add_epi32(*oldest, constants);
+				cdgh[s] = _mm_sha256rnds2_epu32(cdgh[s], abef[s], sum);
+				sum = _mm_shuffle_epi32(sum, 0x0e);
+				abef[s] = _mm_sha256rnds2_epu32(abef[s], cdgh[s], sum);
 			}
 		}
 		BOTH {

@@ -13,7 +13,7 @@ from typer.core import TyperCommand
 
 from dmctl import __version__
 from dmctl.cli import signals, stream
-from dmctl.cli.compat.run import undo_locale_coercion
+from dmctl.cli.coercion import undo_locale_coercion
 from dmctl.cli.native import NATIVE
 from dmctl.cli.spec import COMMANDS, Command
 from dmctl.errors import DmctlError, ExitStatus, UsageError
@@ -69,8 +69,10 @@ def _register(command: Command) -> None:
     )(carry_out)
 
 
-for _command in COMMANDS.values():
-    _register(_command)
+def register_compatible() -> None:
+    """Let typer know all of dmsetup's commands. No command line needs that: main() does not bring them here."""
+    for command in COMMANDS.values():
+        _register(command)
 
 
 def _register_native(name: str, summary: str, command: Callable[[list[str]], int]) -> None:
@@ -158,7 +160,6 @@ def register(name: str, wanted: str | None = None) -> None:
 
 def run(words: list[str]) -> int:
     """Run a native command line and return its exit status. What a command raises comes out as it is."""
-    gc.enable()  # see enter()
     undo_locale_coercion()
     if not words or words[0] == "--help":
         from dmctl.cli.front import render
@@ -172,6 +173,8 @@ def run(words: list[str]) -> int:
     elif words[0] in NATIVE:
         words = _joined(words[0], words)
         register(words[0], next((word for word in words[1:] if not word.startswith("-")), ""))
+    gc.freeze()  # what is imported is no garbage
+    gc.enable()  # see enter()
     try:
         app(args=words, prog_name="dmctl")
     except SystemExit as end:

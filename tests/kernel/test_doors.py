@@ -6,7 +6,7 @@ import os
 import pytest
 
 from compat.world import BARE, LOADED, ONE, STACK, SUSPENDED, TWO, World
-from dmctl.cli.app import app
+from dmctl.cli.app import app, register_compatible
 from dmctl.cli.main import main
 from dmctl.cli.spec import COMMANDS
 from guests.kernel_state import KernelState
@@ -105,6 +105,8 @@ READS |= {command for command in LINES if command.startswith("udev")} | {
     "setgeometry",
     "stats",  # the regions of its lines are gone at the end
 }
+
+register_compatible()
 
 
 def test_every_command_is_here():

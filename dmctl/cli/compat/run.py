@@ -6,6 +6,7 @@ import os
 
 from dmctl import libdm
 from dmctl.cli import stream
+from dmctl.cli.coercion import undo_locale_coercion
 from dmctl.cli.compat.switches import CommandLineError, Request, cookie_value
 from dmctl.cli.spec import COMMANDS, SELECTABLE, STATS_COMMANDS, Command
 from dmctl.errors import DmctlError, UsageError
@@ -47,24 +48,6 @@ def run(program: str, words: list[str], *, as_dmsetup: bool) -> int:
     finally:
         libdm.release()
     return 0 if request.has("help") or request.has("version") else int(failed)
-
-
-def undo_locale_coercion() -> None:
-    """Take back the LC_CTYPE that Python sets for itself in the C locale (PEP 538).
-
-    It would change what tree lines are drawn with, and the environment of --exec.
-    """
-    if os.environ.get("LC_CTYPE") != "C.UTF-8" or os.environ.get("LC_ALL"):
-        return
-    try:
-        with open("/proc/self/environ", "rb") as environment:
-            before = [entry for entry in environment.read().split(b"\0") if entry.startswith(b"LC_CTYPE=")]
-    except OSError:
-        return
-    if not before:
-        del os.environ["LC_CTYPE"]
-    else:
-        os.environ["LC_CTYPE"] = os.fsdecode(before[0].partition(b"=")[2])
 
 
 def _take_own_options(request: Request, words: list[str]) -> list[str]:
