@@ -11,6 +11,7 @@ class _Lib(Protocol):
     DMCTL_FEC_GFNI: int
     DMCTL_FEC_GFNI512: int
     DMCTL_FEC_PATHS: int
+    DMCTL_FEC_WINDOW: int
     DMCTL_FEC_AT_PARITY: int
     DMCTL_FEC_NOWHERE: int
     DMCTL_FEC_CONSISTENT: int
@@ -24,6 +25,7 @@ class _Lib(Protocol):
 
 class _FFI(Protocol):
     def new(self, cdecl: str, init: object = ...) -> CData: ...
+    def cast(self, cdecl: str, value: object) -> CData: ...
     def buffer(self, cdata: CData, size: int = ...) -> Any: ...
 
 lib: _Lib

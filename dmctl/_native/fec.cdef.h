@@ -15,6 +15,10 @@ struct dmctl_fec_area {
 	uint64_t length;
 };
 
+enum { DMCTL_FEC_WINDOW = 131072 };
+
+typedef int dmctl_fec_show(void *context, uint64_t first, size_t count, const uint8_t *data);
+
 struct dmctl_fec_job {
 	const struct dmctl_fec_area *areas;
 	uint32_t area_count;
@@ -24,6 +28,9 @@ struct dmctl_fec_job {
 	uint32_t roots;
 	uint32_t threads;
 	int path;
+	int add;
+	dmctl_fec_show *show;
+	void *show_context;
 	uint64_t done_bytes;
 	int cancel;
 	int failed_area;

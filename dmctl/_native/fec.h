@@ -9,6 +9,7 @@
 #ifndef DMCTL_FEC_H
 #define DMCTL_FEC_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 /* How constants of GF(256) are multiplied, the slowest first. */
@@ -23,12 +24,18 @@ enum {
 int dmctl_fec_usable(int path);
 
 struct dmctl_fec_area {
-	int fd;
+	int fd;			/* encoding: -1 stands for zeros, which another call has or will have the parity of */
 	uint64_t offset;	/* bytes; so is the length, which is whole blocks */
 	uint64_t length;
 };
 
+enum { DMCTL_FEC_WINDOW = 131072 };	/* bytes of a row that are worked on at once */
+
 enum { DMCTL_FEC_AT_PARITY = -1, DMCTL_FEC_NOWHERE = -2 };
+
+/* Is shown blocks of the first area as a thread has them, from number `first` on; no data: they are zeros. 0 or an
+ * errno, which ends the work. */
+typedef int dmctl_fec_show(void *context, uint64_t first, size_t count, const uint8_t *data);
 
 struct dmctl_fec_job {
 	const struct dmctl_fec_area *areas;
@@ -39,6 +46,11 @@ struct dmctl_fec_job {
 	uint32_t roots;
 	uint32_t threads;
 	int path;
+
+	/* Of encoding */
+	int add;		/* to the parity that is there: a code is linear, so that of parts is its parts' sum */
+	dmctl_fec_show *show;	/* or NULL; blocks of up to DMCTL_FEC_WINDOW bytes */
+	void *show_context;
 
 	uint64_t done_bytes;	/* of the message; another thread may read it at any time */
 	int cancel;		/* another thread may set it at any time */

@@ -7,20 +7,40 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define WINDOW_BYTES 65536
 /* Rows are not a power of two apart: they would all be in the same few lines of the cache. */
-#define STRIDE (WINDOW_BYTES + 64)
+#define STRIDE (DMCTL_FEC_WINDOW + 64)
+
+struct encoding {
+	uint8_t *matrix;	/* expanded */
+	size_t window;		/* bytes */
+};
+
+/* Shows what of the first area is in the row from `place` on. */
+static bool show(struct fec_work *work, uint64_t place, size_t width, const uint8_t *data)
+{
+	struct dmctl_fec_job *job = work->job;
+	uint64_t length = job->areas[0].length;
+	int error;
+
+	if (place >= length)
+		return true;
+	if (width > length - place)
+		width = length - place;
+	error = job->show(job->show_context, place / job->block_size, width / job->block_size, data);
+	return error ? fec_failed(job, error) : true;
+}
 
 static bool encode_window(struct fec_thread *thread, uint64_t item)
 {
 	struct fec_work *work = thread->work;
 	struct dmctl_fec_job *job = work->job;
-	uint64_t column = item * WINDOW_BYTES;
-	size_t width = work->row_bytes - column < WINDOW_BYTES ? work->row_bytes - column : WINDOW_BYTES;
+	struct encoding *encoding = work->context;
+	uint64_t column = item * encoding->window;
+	size_t width = work->row_bytes - column < encoding->window ? work->row_bytes - column : encoding->window;
 	uint8_t *parity = thread->memory, *mixed = parity + job->roots * STRIDE;
 	struct fec_sum sum = {
 		.path = work->path,
-		.matrix = work->context,
+		.matrix = encoding->matrix,
 		.outputs = job->roots,
 		.output = parity,
 		.stride = STRIDE,
@@ -28,13 +48,21 @@ static bool encode_window(struct fec_thread *thread, uint64_t item)
 		.room = mixed + job->roots * STRIDE,
 	};
 
-	for (unsigned i = 0; i < job->roots; i++)
-		memset(parity + i * STRIDE, 0, width);
+	if (job->add) {
+		if (!fec_read_parity(thread, column * job->roots, mixed, width * job->roots))
+			return false;
+		fec_separate(parity, STRIDE, mixed, job->roots, width);
+	} else {
+		for (unsigned i = 0; i < job->roots; i++)
+			memset(parity + i * STRIDE, 0, width);
+	}
 	for (unsigned row = 0; row < work->rows; row++) {
 		uint8_t *room = fec_sum_room(&sum);
 		bool zero;
 
 		if (fec_cancelled(job) || !fec_read_row(thread, row, column, room, width, &zero))
+			return false;
+		if (job->show && !show(work, row * work->row_bytes + column, width, zero ? NULL : room))
 			return false;
 		if (!zero)
 			fec_sum_add(&sum, row, room);
@@ -44,25 +72,34 @@ static bool encode_window(struct fec_thread *thread, uint64_t item)
 	return fec_write_parity(thread, column * job->roots, mixed, width * job->roots);
 }
 
+/* So that there is work for all threads to the end; whole blocks, if they are not too large. */
+static size_t window_bytes(const struct fec_work *work)
+{
+	uint64_t share = work->row_bytes / 4 / work->job->threads, block = work->job->block_size;
+
+	share = (share / block + 1) * block;
+	return share < DMCTL_FEC_WINDOW ? share : DMCTL_FEC_WINDOW;
+}
+
 int dmctl_fec_encode(struct dmctl_fec_job *job)
 {
 	uint8_t matrix[FEC_SYMBOLS * FEC_MAX_ROOTS];
-	struct fec_work work = { .item = encode_window };
+	struct encoding encoding;
+	struct fec_work work = { .item = encode_window, .context = &encoding };
 	int error = fec_prepare(&work, job);
-	uint8_t *expanded;
 
 	if (error)
 		return error;
 	fec_encoding_matrix(job->roots, matrix);
-	expanded = fec_expand(work.path, matrix, work.rows * job->roots);
-	if (!expanded) {
+	encoding.window = window_bytes(&work);
+	encoding.matrix = fec_expand(work.path, matrix, work.rows * job->roots);
+	if (!encoding.matrix) {
 		free(work.sparse);
 		return ENOMEM;
 	}
-	work.context = expanded;
 	work.memory_bytes = (2 * job->roots + FEC_BATCH) * STRIDE;
-	work.items = (work.row_bytes + WINDOW_BYTES - 1) / WINDOW_BYTES;
+	work.items = (work.row_bytes + encoding.window - 1) / encoding.window;
 	error = fec_run(&work);
-	free(expanded);
+	free(encoding.matrix);
 	return error;
 }

@@ -76,9 +76,10 @@ bool fec_read_row(struct fec_thread *thread, unsigned row, uint64_t column, uint
 		return true;
 	if (left > work->total_bytes - place)
 		left = work->total_bytes - place;
-	__atomic_fetch_add(&job->done_bytes, left, __ATOMIC_RELAXED);
-	if (place + left <= thread->hole_end[row])
+	if (place + left <= thread->hole_end[row]) {
+		__atomic_fetch_add(&job->done_bytes, left, __ATOMIC_RELAXED);
 		return true;
+	}
 	for (uint32_t i = 0; left; start = end, i++) {
 		const struct dmctl_fec_area *area = &job->areas[i];
 		size_t here;
@@ -87,10 +88,14 @@ bool fec_read_row(struct fec_thread *thread, unsigned row, uint64_t column, uint
 		if (place >= end)
 			continue;
 		here = left < end - place ? left : end - place;
-		if (next == buffer && here == left && work->sparse[i] &&
-		    in_hole(area, start, place, left, &thread->hole_end[row]))
+		if (area->fd >= 0)
+			__atomic_fetch_add(&job->done_bytes, here, __ATOMIC_RELAXED);
+		if (next == buffer && here == left &&
+		    (area->fd < 0 || (work->sparse[i] && in_hole(area, start, place, left, &thread->hole_end[row]))))
 			return true;
-		if (!read_at(job, area->fd, i, area->offset + (place - start), next, here))
+		if (area->fd < 0)
+			memset(next, 0, here);
+		else if (!read_at(job, area->fd, i, area->offset + (place - start), next, here))
 			return false;
 		next += here;
 		place += here;

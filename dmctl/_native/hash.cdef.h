@@ -47,3 +47,8 @@ struct dmctl_hash_job {
 	...;
 };
 int dmctl_hash_run(const struct dmctl_hash *hash, struct dmctl_hash_job *job);
+
+struct dmctl_hash_leaves;
+struct dmctl_hash_leaves *dmctl_hash_leaves_new(const struct dmctl_hash *hash, struct dmctl_hash_job *job);
+void dmctl_hash_leaves_free(struct dmctl_hash_leaves *leaves);
+int dmctl_hash_leaves_show(void *leaves, uint64_t first, size_t count, const uint8_t *data);

@@ -85,4 +85,11 @@ struct dmctl_hash_job {
 /* Write: the range begins at a whole hash block and ends at one or with the level. One of DMCTL_HASH_DONE, … */
 int dmctl_hash_run(const struct dmctl_hash *hash, struct dmctl_hash_job *job);
 
+/* The other way to write all of a level: blocks are shown in any order, by any number of threads, each once. NULL, and
+ * errno. Of the job the source is not used, and error_side and error_offset_bytes tell where a write failed. */
+struct dmctl_hash_leaves *dmctl_hash_leaves_new(const struct dmctl_hash *hash, struct dmctl_hash_job *job);
+void dmctl_hash_leaves_free(struct dmctl_hash_leaves *leaves);
+/* Blocks from number `first` on, which are zeros where there is no data. 0 or an errno. Of type dmctl_fec_show. */
+int dmctl_hash_leaves_show(void *leaves, uint64_t first, size_t count, const uint8_t *data);
+
 #endif

@@ -4,8 +4,8 @@
  * The range is handed out in order, in units that fit a processor's own cache. In a write, units share a group: whole
  * hash blocks, which the thread that finishes the last unit writes. Units go out in order, so no more groups are under
  * way than threads, and the lowest place of several that fail is always the one that is reported. */
-#include "hash_core.h"
 #include "hash_io.h"
+#include "hash_level.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -82,11 +82,6 @@ static bool cancelled(const struct run *run)
 	return __atomic_load_n(&run->job->cancel, __ATOMIC_RELAXED);
 }
 
-static uint64_t hash_block_offset(const struct dmctl_hash_job *job, uint64_t block)
-{
-	return job->destination_offset_bytes + block / job->digests_per_block * job->hash_block_bytes;
-}
-
 /* ---- the queue ---- */
 
 static struct group *begin_group(struct run *run, uint64_t first_block)
@@ -161,14 +156,6 @@ static bool finish_group(struct run *run, struct group *group)
 
 /* ---- one unit ---- */
 
-static bool is_zero(const uint8_t *block, uint32_t bytes)
-{
-	uint64_t first;
-
-	memcpy(&first, block, sizeof(first));
-	return !first && !memcmp(block, block + sizeof(first), bytes - sizeof(first));
-}
-
 /* Blocks at the begin of the unit that are in a hole as a whole. */
 static uint64_t blocks_in_hole(const struct run *run, struct thread *thread, const struct unit *unit)
 {
@@ -191,27 +178,20 @@ static uint64_t blocks_in_hole(const struct run *run, struct thread *thread, con
 static bool hash_unit(struct run *run, struct thread *thread, const struct unit *unit)
 {
 	struct dmctl_hash_job *job = run->job;
-	size_t count = unit->end_block - unit->first_block, hole = blocks_in_hole(run, thread, unit), some = 0;
+	size_t count = unit->end_block - unit->first_block, hole = blocks_in_hole(run, thread, unit);
 	uint64_t offset_bytes = job->source_offset_bytes + (unit->first_block + hole) * job->block_bytes;
 	size_t bytes = (count - hole) * job->block_bytes;
-	int digest_bytes = run->hash->algorithm->digest_bytes, error;
 	struct hash_io_error io_error;
 	const uint8_t *data = NULL;
+	int error;
 
 	if (bytes && !(data = hash_io_read(&run->source, offset_bytes, bytes, thread->data, &io_error))) {
 		fail(run, DMCTL_HASH_SOURCE, io_error.error, io_error.offset_bytes);
 		return false;
 	}
 	__atomic_fetch_add(&job->bytes_read, bytes, __ATOMIC_RELAXED);
-	for (size_t i = 0; i < count; i++) {
-		if (i < hole || is_zero(data + (i - hole) * job->block_bytes, job->block_bytes)) {
-			memcpy(thread->out[i], run->zero_digest, digest_bytes);
-			continue;
-		}
-		thread->blocks[some] = data + (i - hole) * job->block_bytes;
-		thread->out[some++] = thread->out[i];
-	}
-	error = hash_blocks(run->hash, &thread->worker, thread->blocks, job->block_bytes, thread->out, some);
+	error = hash_in_order(run->hash, &thread->worker, run->zero_digest, data, job->block_bytes, hole, thread->blocks,
+			      thread->out, count);
 	if (error)
 		fail(run, DMCTL_HASH_NO_SIDE, error, 0);
 	return !error;
@@ -241,7 +221,7 @@ static void set_bit(uint8_t *bits, uint64_t bit, uint64_t *count)
 
 static bool all_zero(const uint8_t *from, const uint8_t *to)
 {
-	return from == to || is_zero(from, to - from);
+	return from == to || hash_is_zero(from, to - from);
 }
 
 static bool verify_unit(struct run *run, struct thread *thread, const struct unit *unit)
@@ -250,8 +230,7 @@ static bool verify_unit(struct run *run, struct thread *thread, const struct uni
 	uint32_t per = job->digests_per_block;
 	int digest_bytes = run->hash->algorithm->digest_bytes;
 	uint64_t last = unit->end_block - 1;
-	uint64_t from = hash_block_offset(job, unit->first_block) + unit->first_block % per * job->slot_bytes;
-	uint64_t to = hash_block_offset(job, last);
+	uint64_t from = hash_slot_offset(job, unit->first_block), to = hash_slot_end(job, last);
 	struct hash_io_error error;
 	const uint8_t *expected;
 
@@ -259,19 +238,14 @@ static bool verify_unit(struct run *run, struct thread *thread, const struct uni
 		thread->out[i] = thread->digests + i * DMCTL_HASH_MAX_DIGEST;
 	if (!hash_unit(run, thread, unit))
 		return false;
-	/* The rest of a hash block is read with the last digest that is in it. */
-	to += last % per == per - 1 || last == job->level_blocks - 1 ? job->hash_block_bytes
-								    : (last % per + 1) * job->slot_bytes;
 	if (!(expected = hash_io_read(&run->destination, from, to - from, thread->expected, &error))) {
 		fail(run, DMCTL_HASH_DESTINATION, error.error, error.offset_bytes);
 		return false;
 	}
 	for (uint64_t block = unit->first_block; block <= last; block++) {
-		const uint8_t *hash_block = expected + (hash_block_offset(job, block) - from);
-		const uint8_t *slot = hash_block + block % per * job->slot_bytes, *end = slot + job->slot_bytes;
+		const uint8_t *slot = expected + (hash_slot_offset(job, block) - from);
+		const uint8_t *end = expected + (hash_slot_end(job, block) - from);
 
-		if (block % per == per - 1 || block == job->level_blocks - 1)
-			end = hash_block + job->hash_block_bytes;
 		if (memcmp(slot, thread->digests + (block - unit->first_block) * DMCTL_HASH_MAX_DIGEST, digest_bytes))
 			set_bit(job->bad_blocks, block - job->first_block, &job->bad_block_count);
 		if (!all_zero(slot + digest_bytes, end))
@@ -358,39 +332,6 @@ static void run_threads(struct run *run, int count)
 
 /* ---- the call ---- */
 
-static bool power_of_two(uint64_t number)
-{
-	return number && !(number & (number - 1));
-}
-
-static bool block_size(uint32_t bytes)
-{
-	return power_of_two(bytes) && bytes >= DMCTL_HASH_MIN_BLOCK && bytes <= DMCTL_HASH_MAX_BLOCK;
-}
-
-/* Whether so many blocks from there on have offsets that a file can have. */
-static bool in_file(uint64_t offset_bytes, uint64_t blocks, uint32_t block_bytes)
-{
-	uint64_t end;
-
-	return !__builtin_mul_overflow(blocks, (uint64_t) block_bytes, &end) &&
-	       !__builtin_add_overflow(end, offset_bytes, &end) && end <= INT64_MAX - 2 * HASH_IO_ALIGNMENT;
-}
-
-static bool sound(const struct dmctl_hash *hash, const struct dmctl_hash_job *job)
-{
-	uint32_t per = job->digests_per_block;
-	uint64_t end = job->first_block + job->blocks;
-
-	return block_size(job->block_bytes) && block_size(job->hash_block_bytes) && power_of_two(per) &&
-	       job->slot_bytes >= (uint32_t) hash->algorithm->digest_bytes &&
-	       (uint64_t) per * job->slot_bytes <= job->hash_block_bytes &&
-	       in_file(job->source_offset_bytes, job->level_blocks, job->block_bytes) &&
-	       in_file(job->destination_offset_bytes, job->level_blocks / per + 1, job->hash_block_bytes) &&
-	       end >= job->first_block && end <= job->level_blocks &&
-	       (job->verify || (job->first_block % per == 0 && (end % per == 0 || end == job->level_blocks)));
-}
-
 static bool prepare(struct run *run, int threads)
 {
 	struct dmctl_hash_job *job = run->job;
@@ -411,15 +352,6 @@ static bool prepare(struct run *run, int threads)
 	return true;
 }
 
-static int digest_of_zeros(struct run *run)
-{
-	uint8_t *zeros = calloc(1, run->job->block_bytes);
-	int error = zeros ? dmctl_hash_digest(run->hash, zeros, run->job->block_bytes, run->zero_digest) : ENOMEM;
-
-	free(zeros);
-	return error;
-}
-
 int dmctl_hash_run(const struct dmctl_hash *hash, struct dmctl_hash_job *job)
 {
 	struct run run = { .hash = hash, .job = job, .lock = PTHREAD_MUTEX_INITIALIZER };
@@ -427,7 +359,7 @@ int dmctl_hash_run(const struct dmctl_hash *hash, struct dmctl_hash_job *job)
 	int error, threads;
 
 	job->error_side = DMCTL_HASH_NO_SIDE;
-	job->error_errno = sound(hash, job) ? 0 : EINVAL;
+	job->error_errno = hash_job_sound(hash, job) ? 0 : EINVAL;
 	if (job->error_errno)
 		return DMCTL_HASH_FAILED;
 	if ((error = hash_io_open(&run.source, job->source_fd, job->source))) {
@@ -447,7 +379,7 @@ int dmctl_hash_run(const struct dmctl_hash *hash, struct dmctl_hash_job *job)
 	threads = job->threads < 1 ? 1 : min64(min64(job->threads, DMCTL_HASH_MAX_THREADS), units);
 	if (!prepare(&run, threads))
 		fail(&run, DMCTL_HASH_NO_SIDE, ENOMEM, 0);
-	else if ((error = digest_of_zeros(&run)))
+	else if ((error = hash_digest_of_zeros(hash, job, run.zero_digest)))
 		fail(&run, DMCTL_HASH_NO_SIDE, error, 0);
 	else
 		run_threads(&run, threads);

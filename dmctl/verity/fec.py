@@ -26,6 +26,11 @@ ROOTS = range(2, 25)
 BLOCK_SIZES_BYTES = tuple(1 << shift for shift in range(9, 20))
 """What a superblock may say; the kernel wants no more than a page."""
 
+UNREAD = -1
+
+MAX_SHOWN_BYTES = lib.DMCTL_FEC_WINDOW
+"""The largest block that encode() shows whole."""
+
 SYMBOLS = 255
 _MAX_BYTES = 2**63 - 1
 _BLKGETSIZE64 = 0x80081272
@@ -59,6 +64,7 @@ class Area:
     """A part of the message: from offset_bytes of an open file or block device on, length_bytes (whole blocks).
 
     name: for messages of errors. The file's position may be moved: that is how holes are found.
+    fd: UNREAD in encode() for a part that is not looked at, as if it were zeros.
     """
 
     fd: int
@@ -184,10 +190,16 @@ def encode(
     block_size_bytes: int = 4096,
     threads: int | None = None,
     progress: Progress | None = None,
+    show: tuple[int, int] | None = None,
+    add: bool = False,
 ) -> Layout:
     """Write the parity of a message to fec_fd, from fec_offset_bytes on; nothing before or behind it is touched.
 
-    threads: None for one a processor that this process may use. A thread takes 4 MiB at the most.
+    show: addresses of a dmctl_fec_show and its context, to which each block of the first area is shown: what else is
+    to be done with the data need not read them again. Of blocks of MAX_SHOWN_BYTES and less.
+    add: the parity that is there is that of the parts that are UNREAD now.
+
+    threads: None for one a processor that this process may use. A thread takes 8 MiB at the most.
     On ^C, or when progress raises, this ends within 100 ms, and what has been written by then stays.
 
     Raises UsageError for arguments that cannot be, FecIOError, and DmctlError where there is no memory.
@@ -195,6 +207,14 @@ def encode(
     layout = Layout.of(areas, roots=roots, block_size_bytes=block_size_bytes)
     job = _job(areas, fec_fd, fec_offset_bytes, layout, threads)
     _no_overlap(areas, fec_fd, fec_offset_bytes, layout)
+    job.struct.add = add
+    if show is not None:
+        if block_size_bytes > MAX_SHOWN_BYTES:
+            raise UsageError(f"show: blocks of {block_size_bytes} bytes are not shown.")
+        job.struct.show, job.struct.show_context = (
+            ffi.cast("dmctl_fec_show *", show[0]),
+            ffi.cast("void *", show[1]),
+        )
     _run(lambda: lib.dmctl_fec_encode(job.struct), job, layout, progress)
     return layout
 
@@ -259,6 +279,8 @@ def _job(areas: Sequence[Area], fec_fd: int, fec_offset_bytes: int, layout: Layo
     if fec_offset_bytes < 0 or fec_offset_bytes + layout.size_bytes > _MAX_BYTES:
         raise UsageError(f"fec_offset_bytes: no file has {layout.size_bytes} bytes at {fec_offset_bytes}.")
     for area in areas:
+        if area.fd == UNREAD:
+            continue
         size_bytes = _size_bytes(area.fd, "areas")
         if area.offset_bytes + area.length_bytes > size_bytes:
             raise UsageError(
@@ -295,7 +317,7 @@ def _size_bytes(fd: int, argument: str) -> int:
 def _no_overlap(areas: Iterable[Area], fec_fd: int, fec_offset_bytes: int, layout: Layout) -> None:
     file = _identity(fec_fd)
     for area in areas:
-        if _identity(area.fd) != file:
+        if area.fd == UNREAD or _identity(area.fd) != file:
             continue
         if (
             area.offset_bytes < fec_offset_bytes + layout.size_bytes

@@ -255,6 +255,32 @@ def verify_blocks(
     )
 
 
+class Leaves:
+    """Writes the digests of a whole level while something else reads its blocks and shows them: fec.encode(show=…).
+
+    Neither the source of the level nor a destination in memory is used. Exceptions are those of hash_blocks().
+    """
+
+    def __init__(self, hasher: Hasher, level: Level):
+        self._task = _Task(hasher, level, 0, None, None, verify=False)
+        native = lib.dmctl_hash_leaves_new(hasher._native, self._task.job)
+        if not native:
+            raise DmctlError(f"Hashing failed: {os.strerror(ffi.errno)}.", errno=ffi.errno)
+        self._native = ffi.gc(native, lib.dmctl_hash_leaves_free)
+
+    @property
+    def show(self) -> tuple[int, int]:
+        """Addresses of dmctl_hash_leaves_show() and of what it works on, which is gone with this object."""
+        function = ffi.addressof(lib, "dmctl_hash_leaves_show")
+        return int(ffi.cast("uintptr_t", function)), int(ffi.cast("uintptr_t", self._native))
+
+    def raise_failure(self, errno: int) -> None:
+        """Raise HashIOError where a digest could not be written; errno is what the reader was told."""
+        job = self._task.job
+        if job.error_side == lib.DMCTL_HASH_DESTINATION:
+            raise HashIOError("hash", errno, job.error_offset_bytes, writing=True)
+
+
 class _Task:
     """A call of dmctl_hash_run() and the memory that it works with."""
 

@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from dmctl.verity.hashing import Hasher, HashIOError, Level, hash_blocks, verify_blocks
+from dmctl.verity.hashing import Hasher, HashIOError, Leaves, Level, hash_blocks, verify_blocks
 from dmctl.verity.tree import Parameters
 
 # How many blocks are looked at between two reports of damage: a bit for each is kept.
@@ -48,13 +48,19 @@ class Image:
     hash_fd: int
     tree_offset_bytes: int
 
-    def make_tree(self, *, threads: int | None = None, progress: Progress | None = None) -> bytes:
+    def leaves(self) -> Leaves:
+        """What writes the lowest level of the tree as the data are read for something else."""
+        return Leaves(self.parameters.hasher(), self._level(0))
+
+    def make_tree(self, *, leaves: bool = True, threads: int | None = None, progress: Progress | None = None) -> bytes:
         """Write the tree and return its root hash. Nothing is synced.
+
+        leaves: False where the lowest level is there.
 
         Raises HashIOError, KeyboardInterrupt and what progress raises; there is a part of a tree then.
         """
         hasher, done = self.parameters.hasher(), 0
-        for number in range(len(self.parameters.levels)):
+        for number in range(0 if leaves else 1, len(self.parameters.levels)):
             level = self._level(number)
             told = _shifted(progress, done, self._all_blocks)
             done += hash_blocks(hasher, level, threads=threads, progress=told).blocks

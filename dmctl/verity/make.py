@@ -7,10 +7,12 @@ import os
 import uuid as uuids
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 from dmctl.errors import DmctlError, UsageError
 from dmctl.verity import fec
+from dmctl.verity.hashing import HashIOError
 from dmctl.verity.image import Image, Progress
 from dmctl.verity.places import Extent, Place, opened, refuse_overlap, refuse_too_small
 from dmctl.verity.superblock import SIZE_BYTES, Superblock, tree_offset_bytes
@@ -141,19 +143,12 @@ class _Plan:
                 os.fsync(hashes.fd)
             if self.hash_size_bytes > hashes.size_bytes:
                 os.ftruncate(hashes.fd, self.hash_size_bytes)
-        root_hash = self.image.make_tree(threads=threads, progress=progress)
         if self.parity and self.layout:
-            fec.encode(
-                self.areas,
-                self.parity.fd,
-                self.choices.fec_offset_bytes,
-                roots=self.layout.roots,
-                block_size_bytes=self.layout.block_size_bytes,
-                threads=threads,
-                progress=progress,
-            )
+            root_hash = self._make_tree_and_parity(self.parity, self.layout, threads, progress)
             with _writing(self.parity.path):
                 os.fsync(self.parity.fd)
+        else:
+            root_hash = self.image.make_tree(threads=threads, progress=progress)
         with _writing(hashes.path):
             os.fsync(hashes.fd)
             if self.superblock:
@@ -166,6 +161,43 @@ class _Plan:
             self.hash_end_bytes,
             self.layout.size_bytes if self.layout else None,
         )
+
+    def _make_tree_and_parity(
+        self, parity: Place, layout: fec.Layout, threads: int | None, progress: Progress | None
+    ) -> bytes:
+        """The data are read once: for their parity, and on the way for the lowest level of the tree.
+
+        Then that of the tree, and of what is behind it, is added. (Not where there is no level, or blocks are huge.)
+        """
+        data, tree = self.areas
+
+        def encode(areas: list[fec.Area], before: int, **how: Any) -> None:
+            fec.encode(
+                areas,
+                parity.fd,
+                self.choices.fec_offset_bytes,
+                roots=layout.roots,
+                block_size_bytes=layout.block_size_bytes,
+                threads=threads,
+                progress=progress and (lambda done, blocks: progress(min(before + done, blocks), blocks)),
+                **how,
+            )
+
+        if not self.parameters.levels or layout.block_size_bytes > fec.MAX_SHOWN_BYTES:
+            root_hash = self.image.make_tree(threads=threads, progress=progress)
+            encode(self.areas, 0)
+            return root_hash
+        leaves = self.image.leaves()
+        try:
+            encode([data, replace(tree, fd=fec.UNREAD)], 0, show=leaves.show)
+        except DmctlError as error:
+            leaves.raise_failure(error.errno)
+            if isinstance(error, fec.FecIOError) and error.area == 0:
+                raise HashIOError("data", error.errno, error.offset_bytes) from None
+            raise
+        root_hash = self.image.make_tree(leaves=False, threads=threads)
+        encode([replace(data, fd=fec.UNREAD), tree], self.parameters.data_blocks, add=True)
+        return root_hash
 
 
 def message_areas(

@@ -353,6 +353,9 @@ def test_unreadable_blocks_are_wrong(disk, prefix):
         assert sorted(one.block for one in told if one.repaired) == [7, 100, 101]
         with open_existing(bad, hashes.path, write=True) as there, pytest.raises(DmctlError, match="written"):
             list(repair(there, Parity(place, 0, 8), made.root_hash))
+        for fec_path in (None, parity.path):
+            with pytest.raises(DmctlError, match=r"^Reading the data at byte [0-9]+ failed: Input/output"):
+                make(bad, hashes.path, Choices(fec_path=fec_path))
 
 
 def test_full_file_system(files, tmp_path):

@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Hash trees made, compared and put right; veritysetup is what they are measured by."""
 
+import errno
+import filecmp
 import itertools
 import os
 import random
+import resource
 import shutil
 import subprocess
 import uuid as uuids
@@ -149,6 +152,72 @@ def test_file_of_hashes_that_is_there_already(tmp_path):
     assert veritysetup("format", data, tmp_path / "theirs", *options(more)).returncode == 0
     for own, theirs in (("own", "theirs"), ("own-fec", "theirs-fec")):
         assert (tmp_path / own).read_bytes() == (tmp_path / theirs).read_bytes()
+
+
+# With parity the data are read in the order of its codewords, and hashed on the way: here the pieces of a row are a block,
+# many, end in the middle of a hash block and with it; digests fill their slots or not; blocks are too large for it.
+READ_ONCE = [
+    *[(4096, "sha256", 1, blocks, 2) for blocks in (1, 2, 127, 128, 129, 253, 254, 16513)],
+    *[(512, "sha256", 1, blocks, 2) for blocks in (1, 2, 15, 16, 17, 4097, 33000)],
+    (4096, "sha1", 0, 3000, 3),
+    (4096, "sha384", 0, 3000, 24),
+    (4096, "sha384", 1, 3000, 2),
+    (1024, "sha512", 1, 5000, 2),
+    (512, "blake2b-512", 0, 5000, 7),
+    (131072, "sha256", 1, 60, 2),
+    (262144, "sha256", 1, 20, 2),
+]
+
+
+@pytest.mark.parametrize(("block", "algorithm", "hash_type", "blocks", "roots"), READ_ONCE)
+@pytest.mark.parametrize("holes", [False, True], ids=["full", "holes"])
+def test_parity_and_tree_in_one_pass(block, algorithm, hash_type, blocks, roots, holes, tmp_path):
+    data = tmp_path / "data"
+    if holes:
+        with data.open("wb") as file:
+            file.truncate(block * blocks)
+            for at in range(0, blocks, 1 + blocks // 5):
+                os.pwrite(file.fileno(), random.Random(at).randbytes(3 * block), at * block)
+            file.truncate(block * blocks)
+    else:
+        random_file(data, block * blocks)
+    made = []
+    for name in ("own", "theirs"):  # every byte of the tree has to be written: there is something else now
+        random_file(tmp_path / name, block * (blocks // 2 + 5), seed=3)
+        made.append(
+            choose(
+                **{
+                    "data_block_bytes": block,
+                    "hash_block_bytes": block,
+                    "algorithm": algorithm,
+                    "hash_type": hash_type,
+                },
+                **{"fec_path": str(tmp_path / f"{name}-fec"), "fec_roots": roots, "superblock": False},
+            )
+        )
+    make(str(data), str(tmp_path / "own"), made[0], threads=3)
+    assert veritysetup("format", data, tmp_path / "theirs", *options(made[1])).returncode == 0
+    for own, theirs in (("own", "theirs"), ("own-fec", "theirs-fec")):
+        assert filecmp.cmp(tmp_path / own, tmp_path / theirs, shallow=False), own
+
+
+def test_digests_that_cannot_be_written_beside_parity(tmp_path):
+    """The file system takes no more at 64 MiB, where the tree is."""
+    data = random_file(tmp_path / "data", 4 << 20)
+    with (tmp_path / "hash").open("wb") as file:
+        file.truncate(70 << 20)
+    choices = choose(fec_path=str(tmp_path / "fec"), hash_offset_bytes=65 << 20, superblock=False)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (64 << 20, before[1]))
+    try:
+        with pytest.raises(
+            DmctlError, match=r"^Writing the hash blocks at byte [0-9]* failed: File too large\.$"
+        ) as told:
+            make(str(data), str(tmp_path / "hash"), choices)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert told.value.errno == errno.EFBIG
+    assert not (tmp_path / "fec").exists()
 
 
 def test_each_verifies_the_other(tmp_path):
