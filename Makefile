@@ -12,10 +12,10 @@ PYTEST_ARGS =
 # To build: gcc libc6-dev pkg-config libdevmapper-dev libssl-dev python3-dev. For the guests: user-mode-linux udev kmod
 # mount; qemu-system-x86 ovmf busybox-static.
 # Beside dmctl in the tests: dmsetup lvm2 thin-provisioning-tools cryptsetup-bin openssl softhsm2
-# libengine-pkcs11-openssl shellcheck mandoc zsh fish. CMake and ninja come from pip.
+# libengine-pkcs11-openssl shellcheck mandoc zsh fish time. CMake and ninja come from pip.
 PACKAGES = gcc libc6-dev pkg-config libdevmapper-dev libssl-dev python3 python3-dev python3-venv \
            user-mode-linux udev kmod mount qemu-system-x86 ovmf busybox-static dmsetup e2fsprogs thin-provisioning-tools lvm2 shellcheck mandoc \
-           cryptsetup-bin openssl softhsm2 libengine-pkcs11-openssl zsh fish
+           cryptsetup-bin openssl softhsm2 libengine-pkcs11-openssl zsh fish time
 
 PIP = PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore $(VENV)/bin/pip --quiet
 STAMP = $(VENV)/.dmctl-installed

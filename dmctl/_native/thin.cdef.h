@@ -53,21 +53,32 @@ struct dmctl_thin_reader {
 int dmctl_thin_read_block(struct dmctl_thin_reader *reader, uint64_t block, uint32_t seed, uint8_t *buffer);
 uint8_t *dmctl_thin_new_block(void);
 
-uint32_t *dmctl_thin_new_counts(uint64_t count);
 void dmctl_thin_free(void *memory);
 
 int dmctl_thin_list(struct dmctl_thin_reader *reader, uint64_t root, uint32_t value_bytes, uint64_t *next, int *more,
 		    uint64_t *keys, uint8_t *values, size_t room, size_t *found);
 
-int dmctl_thin_count_nodes(struct dmctl_thin_reader *reader, uint64_t root, uint32_t value_bytes, uint32_t *counts);
+struct dmctl_thin_counts;
+struct dmctl_thin_counts *dmctl_thin_counts_new(uint64_t blocks);
+void dmctl_thin_counts_free(struct dmctl_thin_counts *counts);
+uint64_t dmctl_thin_counts_blocks(const struct dmctl_thin_counts *counts);
+uint32_t dmctl_thin_counts_get(const struct dmctl_thin_counts *counts, uint64_t block);
+void dmctl_thin_counts_set(struct dmctl_thin_counts *counts, uint64_t block, uint32_t count);
+uint32_t dmctl_thin_counts_add(struct dmctl_thin_counts *counts, uint64_t block);
+int dmctl_thin_counts_error(const struct dmctl_thin_counts *counts);
 
-int dmctl_thin_count(struct dmctl_thin_reader *reader, uint64_t root, uint32_t *metadata_counts, uint32_t *data_counts,
-		     uint64_t data_blocks);
+int dmctl_thin_count_nodes(struct dmctl_thin_reader *reader, uint64_t root, uint32_t value_bytes,
+			   struct dmctl_thin_counts *metadata);
 
-int dmctl_thin_exclusive(struct dmctl_thin_reader *reader, uint64_t root, const uint32_t *metadata_counts,
-			 const uint32_t *data_counts, uint64_t data_blocks, uint64_t *exclusive);
+int dmctl_thin_count(struct dmctl_thin_reader *reader, uint64_t root, struct dmctl_thin_counts *metadata,
+		     struct dmctl_thin_counts *data, uint64_t *remembered);
 
-int dmctl_thin_mapped(struct dmctl_thin_reader *reader, uint64_t root, uint64_t *remembered, uint64_t *mapped);
+int dmctl_thin_exclusive(struct dmctl_thin_reader *reader, const uint64_t *roots, size_t thins,
+			 const struct dmctl_thin_counts *metadata, const struct dmctl_thin_counts *data,
+			 uint64_t *exclusive);
+
+int dmctl_thin_mapped(struct dmctl_thin_reader *reader, const uint64_t *roots, size_t thins, uint64_t *remembered,
+		      uint64_t *mapped);
 
 int dmctl_thin_runs(struct dmctl_thin_reader *reader, uint64_t root, uint64_t data_from, uint64_t data_to,
 		    uint64_t *next, int *more, uint64_t *runs, size_t room, size_t *found);
@@ -80,7 +91,7 @@ void dmctl_thin_text_begin(struct dmctl_thin_text *text);
 int dmctl_thin_text(struct dmctl_thin_reader *reader, struct dmctl_thin_text *text, uint64_t root, uint64_t *next,
 		    int *more, char *buffer, size_t room, size_t *length);
 
-void dmctl_thin_bitmap(const uint8_t *block, size_t entries, uint32_t *counts);
+void dmctl_thin_bitmap(const uint8_t *block, struct dmctl_thin_counts *counts, uint64_t first, size_t entries);
 
-void dmctl_thin_compare(const uint32_t *counted, const uint32_t *stored, uint64_t entries, uint64_t *found, size_t room,
-			uint64_t *differing, uint64_t *too_low);
+void dmctl_thin_compare(const struct dmctl_thin_counts *counted, const struct dmctl_thin_counts *stored, uint64_t *found,
+			size_t room, uint64_t *differing, uint64_t *too_low);

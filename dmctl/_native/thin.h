@@ -67,26 +67,40 @@ struct dmctl_thin_reader {
 /* Reads a block that is no node, and checks it. Damage is told by EBADMSG, too. The buffer is aligned to its size. */
 int dmctl_thin_read_block(struct dmctl_thin_reader *reader, uint64_t block, uint32_t seed, uint8_t *buffer);
 uint8_t *dmctl_thin_new_block(void);
-/* Zeros, of which the system gives memory as they are touched. */
-uint32_t *dmctl_thin_new_counts(uint64_t count);
 void dmctl_thin_free(void *memory);
+
+/* How often each of so many blocks is pointed to: up to 2^32 - 1, at first 0. Memory is taken as counts are set. */
+struct dmctl_thin_counts;
+struct dmctl_thin_counts *dmctl_thin_counts_new(uint64_t blocks);	/* or NULL */
+void dmctl_thin_counts_free(struct dmctl_thin_counts *counts);
+uint64_t dmctl_thin_counts_blocks(const struct dmctl_thin_counts *counts);
+/* Blocks must be below that. */
+uint32_t dmctl_thin_counts_get(const struct dmctl_thin_counts *counts, uint64_t block);
+void dmctl_thin_counts_set(struct dmctl_thin_counts *counts, uint64_t block, uint32_t count);
+uint32_t dmctl_thin_counts_add(struct dmctl_thin_counts *counts, uint64_t block);	/* what it was before */
+/* ENOMEM where one could not be set, else 0. */
+int dmctl_thin_counts_error(const struct dmctl_thin_counts *counts);
 
 /* The entries of a tree from that key on: keys, and values behind each other. *next is where to go on, *more whether
  * there is more. There is room for at least one node. */
 int dmctl_thin_list(struct dmctl_thin_reader *reader, uint64_t root, uint32_t value_bytes, uint64_t *next, int *more,
 		    uint64_t *keys, uint8_t *values, size_t room, size_t *found);
 
-/* counts is one u32 a metadata block: how often each is pointed to. A node that is counted already is not entered. */
-int dmctl_thin_count_nodes(struct dmctl_thin_reader *reader, uint64_t root, uint32_t value_bytes, uint32_t *counts);
-/* Likewise in the tree of thins and in all of their trees; data_counts is one u32 a data block. */
-int dmctl_thin_count(struct dmctl_thin_reader *reader, uint64_t root, uint32_t *metadata_counts, uint32_t *data_counts,
-		     uint64_t data_blocks);
-/* With such counts of all thins: how many data blocks this one alone has. */
-int dmctl_thin_exclusive(struct dmctl_thin_reader *reader, uint64_t root, const uint32_t *metadata_counts,
-			 const uint32_t *data_counts, uint64_t data_blocks, uint64_t *exclusive);
-/* How many blocks a thin maps. A node that several share is walked once: remembered is one u64 a metadata block, zeros
- * before the first call. */
-int dmctl_thin_mapped(struct dmctl_thin_reader *reader, uint64_t root, uint64_t *remembered, uint64_t *mapped);
+/* References between metadata blocks. A node that is counted already is not entered. */
+int dmctl_thin_count_nodes(struct dmctl_thin_reader *reader, uint64_t root, uint32_t value_bytes,
+			   struct dmctl_thin_counts *metadata);
+/* Likewise in the tree of thins and in all of their trees, and the references to data blocks. remembered: for
+ * dmctl_thin_mapped(), or NULL. */
+int dmctl_thin_count(struct dmctl_thin_reader *reader, uint64_t root, struct dmctl_thin_counts *metadata,
+		     struct dmctl_thin_counts *data, uint64_t *remembered);
+/* With such counts of all thins: how many data blocks each of these alone has. */
+int dmctl_thin_exclusive(struct dmctl_thin_reader *reader, const uint64_t *roots, size_t thins,
+			 const struct dmctl_thin_counts *metadata, const struct dmctl_thin_counts *data,
+			 uint64_t *exclusive);
+/* How many blocks each of these thins maps. A node that was walked before is not read again: remembered is one u64 a
+ * metadata block, zeros at first. */
+int dmctl_thin_mapped(struct dmctl_thin_reader *reader, const uint64_t *roots, size_t thins, uint64_t *remembered,
+		      uint64_t *mapped);
 
 /* The mappings of a thin as runs: four numbers each, virtual block, data block, blocks, time. From that virtual block
  * on; *next is where to go on, *more whether there is more. Only what is mapped to [data_from, data_to). */
@@ -102,10 +116,11 @@ void dmctl_thin_text_begin(struct dmctl_thin_text *text);	/* another thin */
 int dmctl_thin_text(struct dmctl_thin_reader *reader, struct dmctl_thin_text *text, uint64_t root, uint64_t *next,
 		    int *more, char *buffer, size_t room, size_t *length);
 
-/* A bitmap of a space map, unpacked: 0 to 2, or 3 for those whose count is in the tree of counts. */
-void dmctl_thin_bitmap(const uint8_t *block, size_t entries, uint32_t *counts);
-/* Compares counts: found[] gets up to room places that differ, *differing how many do. */
-void dmctl_thin_compare(const uint32_t *counted, const uint32_t *stored, uint64_t entries, uint64_t *found, size_t room,
-			uint64_t *differing, uint64_t *too_low);
+/* A bitmap of a space map becomes counts from `first` on, which are 0 yet: 1 and 2, and 3 for those whose count is in
+ * the tree of counts. */
+void dmctl_thin_bitmap(const uint8_t *block, struct dmctl_thin_counts *counts, uint64_t first, size_t entries);
+/* Compares counts of the blocks that both have: found[] gets up to room places that differ, *differing how many do. */
+void dmctl_thin_compare(const struct dmctl_thin_counts *counted, const struct dmctl_thin_counts *stored, uint64_t *found,
+			size_t room, uint64_t *differing, uint64_t *too_low);
 
 #endif

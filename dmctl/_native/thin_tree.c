@@ -47,33 +47,77 @@ int dmctl_thin_list(struct dmctl_thin_reader *reader, uint64_t root, uint32_t va
 
 /* ---- references ---- */
 
+/* What is below a node is remembered as one more than it is: 0 is what was not walked yet. */
+struct mapped {
+	uint64_t *remembered, count;
+	uint64_t entered[THIN_MAX_DEPTH];	/* the count when each open node was entered */
+	int depth;
+};
+
+/* Whether the node has to be walked for it. */
+static bool mapped_enter(struct mapped *mapped, uint64_t block)
+{
+	if (mapped->remembered[block]) {
+		mapped->count += mapped->remembered[block] - 1;
+		return false;
+	}
+	mapped->entered[mapped->depth++] = mapped->count;
+	return true;
+}
+
+static void mapped_left(struct mapped *mapped, uint64_t block)
+{
+	mapped->remembered[block] = mapped->count - mapped->entered[--mapped->depth] + 1;
+}
+
 struct counting {
-	uint32_t *metadata, *data;
-	uint64_t data_blocks;
+	struct dmctl_thin_counts *metadata, *data;
+	struct mapped mapped;			/* of the thin that is being walked */
 };
 
 static bool count_enter(struct thin_walk *walk, uint64_t block)
 {
 	struct counting *counting = walk->context;
 
-	return !counting->metadata[block]++;
+	return !dmctl_thin_counts_add(counting->metadata, block);
+}
+
+static bool count_enter_thin(struct thin_walk *walk, uint64_t block)
+{
+	struct counting *counting = walk->context;
+	bool first = !dmctl_thin_counts_add(counting->metadata, block);
+
+	/* A node that is there twice and not remembered is one that is its own descendant. */
+	if (counting->mapped.remembered && (first || counting->mapped.remembered[block]))
+		mapped_enter(&counting->mapped, block);
+	return first;
+}
+
+static void count_left_thin(struct thin_walk *walk, uint64_t block)
+{
+	struct counting *counting = walk->context;
+
+	if (counting->mapped.remembered)
+		mapped_left(&counting->mapped, block);
 }
 
 static int count_leaf(struct thin_walk *walk, const struct thin_node *node)
 {
 	struct counting *counting = walk->context;
+	uint64_t data_blocks = dmctl_thin_counts_blocks(counting->data);
 	bool beyond = false;
 
 	for (uint32_t i = 0; i < node->entries; i++) {
 		uint64_t block = thin_data_block(thin_value(node, i));
 
-		if (block < counting->data_blocks)
-			counting->data[block]++;
+		if (block < data_blocks)
+			dmctl_thin_counts_add(counting->data, block);
 		else
 			beyond = true;
 	}
 	if (beyond)
 		thin_damaged(walk->reader, node->block, DMCTL_THIN_VALUE, 0);
+	counting->mapped.count += node->entries;
 	return 0;
 }
 
@@ -82,19 +126,21 @@ static int no_leaf(struct thin_walk *walk, const struct thin_node *node)
 	return 0;
 }
 
-int dmctl_thin_count_nodes(struct dmctl_thin_reader *reader, uint64_t root, uint32_t value_bytes, uint32_t *counts)
+int dmctl_thin_count_nodes(struct dmctl_thin_reader *reader, uint64_t root, uint32_t value_bytes,
+			   struct dmctl_thin_counts *metadata)
 {
-	struct counting counting = { .metadata = counts };
+	struct counting counting = { .metadata = metadata };
 	struct thin_walk walk = { .reader = reader, .value_bytes = value_bytes, .context = &counting,
 				  .enter = count_enter, .leaf = no_leaf };
+	int error = thin_walk(&walk, root);
 
-	return thin_walk(&walk, root);
+	return error ? error : dmctl_thin_counts_error(metadata);
 }
 
 static int count_thins(struct thin_walk *walk, const struct thin_node *node)
 {
 	struct thin_walk below = { .reader = walk->reader, .value_bytes = 8, .context = walk->context,
-				   .enter = count_enter, .leaf = count_leaf };
+				   .enter = count_enter_thin, .leaf = count_leaf, .left = count_left_thin };
 	int error = 0;
 
 	for (uint32_t i = 0; i < node->entries && !error; i++) {
@@ -105,19 +151,22 @@ static int count_thins(struct thin_walk *walk, const struct thin_node *node)
 	return error;
 }
 
-int dmctl_thin_count(struct dmctl_thin_reader *reader, uint64_t root, uint32_t *metadata_counts, uint32_t *data_counts,
-		     uint64_t data_blocks)
+int dmctl_thin_count(struct dmctl_thin_reader *reader, uint64_t root, struct dmctl_thin_counts *metadata,
+		     struct dmctl_thin_counts *data, uint64_t *remembered)
 {
-	struct counting counting = { .metadata = metadata_counts, .data = data_counts, .data_blocks = data_blocks };
+	struct counting counting = { .metadata = metadata, .data = data, .mapped.remembered = remembered };
 	struct thin_walk walk = { .reader = reader, .value_bytes = 8, .context = &counting, .enter = count_enter,
 				  .leaf = count_thins };
+	int error = thin_walk(&walk, root);
 
-	return thin_walk(&walk, root);
+	if (!error)
+		error = dmctl_thin_counts_error(metadata);
+	return error ? error : dmctl_thin_counts_error(data);
 }
 
 struct exclusive {
-	const uint32_t *metadata, *data;
-	uint64_t data_blocks, count;
+	const struct dmctl_thin_counts *metadata, *data;
+	uint64_t count;
 };
 
 /* Below a node that two point to, nothing is one thin's alone. */
@@ -125,60 +174,50 @@ static bool exclusive_enter(struct thin_walk *walk, uint64_t block)
 {
 	struct exclusive *exclusive = walk->context;
 
-	return exclusive->metadata[block] == 1;
+	return dmctl_thin_counts_get(exclusive->metadata, block) == 1;
 }
 
 static int exclusive_leaf(struct thin_walk *walk, const struct thin_node *node)
 {
 	struct exclusive *exclusive = walk->context;
+	uint64_t data_blocks = dmctl_thin_counts_blocks(exclusive->data);
 
 	for (uint32_t i = 0; i < node->entries; i++) {
 		uint64_t block = thin_data_block(thin_value(node, i));
 
-		exclusive->count += block < exclusive->data_blocks && exclusive->data[block] == 1;
+		exclusive->count += block < data_blocks && dmctl_thin_counts_get(exclusive->data, block) == 1;
 	}
 	return 0;
 }
 
-int dmctl_thin_exclusive(struct dmctl_thin_reader *reader, uint64_t root, const uint32_t *metadata_counts,
-			 const uint32_t *data_counts, uint64_t data_blocks, uint64_t *exclusive)
+int dmctl_thin_exclusive(struct dmctl_thin_reader *reader, const uint64_t *roots, size_t thins,
+			 const struct dmctl_thin_counts *metadata, const struct dmctl_thin_counts *data,
+			 uint64_t *exclusive)
 {
-	struct exclusive context = { .metadata = metadata_counts, .data = data_counts, .data_blocks = data_blocks };
-	struct thin_walk walk = { .reader = reader, .value_bytes = 8, .context = &context, .enter = exclusive_enter,
-				  .leaf = exclusive_leaf };
-	int error = thin_walk(&walk, root);
+	int error = 0;
 
-	*exclusive = context.count;
+	for (size_t i = 0; i < thins && !error; i++) {
+		struct exclusive context = { .metadata = metadata, .data = data };
+		struct thin_walk walk = { .reader = reader, .value_bytes = 8, .context = &context,
+					  .enter = exclusive_enter, .leaf = exclusive_leaf };
+
+		error = thin_walk(&walk, roots[i]);
+		exclusive[i] = context.count;
+	}
 	return error;
 }
 
-/* What is below a node is remembered as one more than it is: 0 is what was not walked yet. */
-struct mapped {
-	uint64_t *remembered, count;
-	uint64_t entered[THIN_MAX_DEPTH];	/* the count when each open node was entered */
-	int depth;
-};
-
-static bool mapped_enter(struct thin_walk *walk, uint64_t block)
+static bool only_mapped_enter(struct thin_walk *walk, uint64_t block)
 {
-	struct mapped *mapped = walk->context;
-
-	if (mapped->remembered[block]) {
-		mapped->count += mapped->remembered[block] - 1;
-		return false;
-	}
-	mapped->entered[mapped->depth++] = mapped->count;
-	return true;
+	return mapped_enter(walk->context, block);
 }
 
-static void mapped_left(struct thin_walk *walk, uint64_t block)
+static void only_mapped_left(struct thin_walk *walk, uint64_t block)
 {
-	struct mapped *mapped = walk->context;
-
-	mapped->remembered[block] = mapped->count - mapped->entered[--mapped->depth] + 1;
+	mapped_left(walk->context, block);
 }
 
-static int mapped_leaf(struct thin_walk *walk, const struct thin_node *node)
+static int only_mapped_leaf(struct thin_walk *walk, const struct thin_node *node)
 {
 	struct mapped *mapped = walk->context;
 
@@ -186,14 +225,20 @@ static int mapped_leaf(struct thin_walk *walk, const struct thin_node *node)
 	return 0;
 }
 
-int dmctl_thin_mapped(struct dmctl_thin_reader *reader, uint64_t root, uint64_t *remembered, uint64_t *mapped)
+int dmctl_thin_mapped(struct dmctl_thin_reader *reader, const uint64_t *roots, size_t thins, uint64_t *remembered,
+		      uint64_t *mapped)
 {
-	struct mapped context = { .remembered = remembered };
-	struct thin_walk walk = { .reader = reader, .value_bytes = 8, .context = &context, .enter = mapped_enter,
-				  .leaf = mapped_leaf, .left = mapped_left };
-	int error = thin_walk(&walk, root);
+	int error = 0;
 
-	*mapped = context.count;
+	for (size_t i = 0; i < thins && !error; i++) {
+		struct mapped context = { .remembered = remembered };
+		struct thin_walk walk = { .reader = reader, .value_bytes = 8, .context = &context,
+					  .enter = only_mapped_enter, .leaf = only_mapped_leaf,
+					  .left = only_mapped_left };
+
+		error = thin_walk(&walk, roots[i]);
+		mapped[i] = context.count;
+	}
 	return error;
 }
 

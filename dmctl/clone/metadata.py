@@ -201,4 +201,4 @@ def _without_the_rest(bits: bytes, superblock: Superblock) -> bytes:
 
 
 def _checksum(block: bytes, seed: int) -> int:
-    return lib.dmctl_thin_checksum(ffi.from_buffer(block), seed)
+    return lib.dmctl_thin_checksum(ffi.from_buffer("uint8_t[]", block), seed)

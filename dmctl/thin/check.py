@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from dmctl._thin import ffi, lib
+from dmctl._thin import lib
 from dmctl.thin.blocks import Damage
 from dmctl.thin.metadata import Metadata, Thin, held_superblock
 from dmctl.thin.spacemap import (
@@ -74,10 +74,9 @@ def check(metadata: Metadata, *, mappings: bool = True) -> Report:
             return _report(metadata, Damage(space_map.bitmaps_root, f"it has no counts from {stored.blocks} on"))
     if metadata.damages or reader.damage_count:
         return _report(metadata)
-    wrong = [(thin, mapped) for thin, mapped in _mapped(metadata) if mapped != thin.mapped_blocks]
     return Report(
         [],
-        wrong_counts=wrong,
+        wrong_counts=_wrong_counts(metadata, references),
         data=differences(references.data, stored_data),
         metadata=differences(references.metadata, stored_metadata),
     )
@@ -89,9 +88,7 @@ def check_trees(metadata: Metadata) -> Report:
     references = References(reader, reader.blocks * lib.DMCTL_THIN_COUNTS_PER_BITMAP)
     superblock_references(references, metadata.superblock)
     report = _report(metadata)
-    wrong = (
-        [] if report.damages else [(thin, mapped) for thin, mapped in _mapped(metadata) if mapped != thin.mapped_blocks]
-    )
+    wrong = [] if report.damages else _wrong_counts(metadata, references)
     return Report(report.damages, report.more_damages, wrong)
 
 
@@ -101,12 +98,6 @@ def _report(metadata: Metadata, *more: Damage) -> Report:
     return Report(listed, more_damages=metadata.reader.damage_count - len(found))
 
 
-def _mapped(metadata: Metadata) -> list[tuple[Thin, int]]:
-    remembered = ffi.new("uint64_t[]", metadata.reader.blocks)
-    mapped = ffi.new("uint64_t *")
-    found = []
-    for thin in metadata.thins.values():
-        if thin.root is not None:
-            metadata.reader.run(lib.dmctl_thin_mapped, thin.root, remembered, mapped)
-            found.append((thin, int(mapped[0])))
-    return found
+def _wrong_counts(metadata: Metadata, references: References) -> list[tuple[Thin, int]]:
+    mapped = references.mapped(metadata.thins.values())
+    return [(thin, blocks) for thin, blocks in mapped.items() if blocks != thin.mapped_blocks]

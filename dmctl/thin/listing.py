@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from dmctl._thin import ffi, lib
+from dmctl._thin import lib
 from dmctl.thin.metadata import Metadata, Thin
 from dmctl.thin.spacemap import References
 
@@ -74,13 +74,9 @@ def spaces(metadata: Metadata, *, exclusive: bool = False) -> Iterator[Space]:
     reader = metadata.reader
     references = References(reader, _data_blocks(metadata))
     references.thins(metadata.superblock.mappings_root)
-    counts = (references.metadata.numbers, references.data.numbers, references.data.blocks)
-    found = ffi.new("uint64_t *")
+    found = references.exclusive(metadata.thins.values())
     for thin in metadata.thins.values():
-        found[0] = 0
-        if thin.root is not None:
-            reader.run(lib.dmctl_thin_exclusive, thin.root, *counts, found)
-        yield Space(thin, sectors, int(found[0]))
+        yield Space(thin, sectors, found.get(thin, 0))
 
 
 def _data_blocks(metadata: Metadata) -> int:

@@ -3,13 +3,15 @@
 
 from __future__ import annotations
 
+import mmap
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from dmctl._thin import ffi, lib
 from dmctl.thin.blocks import Reader
+from dmctl.thin.metadata import Thin
 from dmctl.thin.superblock import SpaceMap, Superblock
 
 _PER_BITMAP = lib.DMCTL_THIN_COUNTS_PER_BITMAP
@@ -22,12 +24,23 @@ _SHOWN = 20
 
 
 class Counts:
-    """A count of 32 bits for each of so many blocks, all 0 at first. Memory that is never touched is never taken."""
+    """A count of 32 bits for each of so many blocks, all 0 at first; small ones take little memory."""
 
     def __init__(self, blocks: int):
         self.blocks = blocks
-        self.numbers: Any = ffi.gc(lib.dmctl_thin_new_counts(blocks), lib.dmctl_thin_free)
-        if self.numbers == ffi.NULL:
+        self.native: Any = ffi.gc(lib.dmctl_thin_counts_new(blocks), lib.dmctl_thin_counts_free)
+        if self.native == ffi.NULL:
+            raise MemoryError
+
+    def __getitem__(self, block: int) -> int:
+        return lib.dmctl_thin_counts_get(self.native, block)
+
+    def __setitem__(self, block: int, count: int) -> None:
+        lib.dmctl_thin_counts_set(self.native, block, count)
+
+    def check(self) -> None:
+        """Raises MemoryError where memory did not suffice for a count."""
+        if lib.dmctl_thin_counts_error(self.native):
             raise MemoryError
 
 
@@ -47,33 +60,50 @@ class Difference:
 def differences(counted: Counts, stored: Counts) -> Difference:
     found = ffi.new("uint64_t[]", _SHOWN)
     differing, too_low = ffi.new("uint64_t *"), ffi.new("uint64_t *")
-    blocks = min(counted.blocks, stored.blocks)
-    lib.dmctl_thin_compare(counted.numbers, stored.numbers, blocks, found, _SHOWN, differing, too_low)
+    lib.dmctl_thin_compare(counted.native, stored.native, found, _SHOWN, differing, too_low)
     first = ffi.unpack(found, min(differing[0], _SHOWN))
-    places = [(block, int(counted.numbers[block]), int(stored.numbers[block])) for block in first]
+    places = [(block, counted[block], stored[block]) for block in first]
     return Difference(int(differing[0]), int(too_low[0]), places)
 
 
 class References:
-    """References to blocks, as they are counted tree by tree."""
+    """References to blocks, as they are counted tree by tree, and with them how much each thin maps."""
 
     def __init__(self, reader: Reader, data_blocks: int):
         self.reader = reader
         self.metadata = Counts(reader.blocks)
         self.data = Counts(data_blocks)
+        # Memory that is taken as it is touched: a node in a hundred is one of a thin's tree, or they all are.
+        memory = mmap.mmap(-1, 8 * max(reader.blocks, 1))
+        self._remembered: Any = ffi.from_buffer("uint64_t[]", memory)
 
     def block(self, number: int) -> None:
         """One from a superblock, or an index, to a block that is no node."""
         if number < self.metadata.blocks:
-            self.metadata.numbers[number] += 1
+            self.metadata[number] += 1
 
     def nodes(self, root: int, value_bytes: int) -> None:
         """Those to the nodes of a tree."""
-        self.reader.run(lib.dmctl_thin_count_nodes, root, value_bytes, self.metadata.numbers)
+        self.reader.run(lib.dmctl_thin_count_nodes, root, value_bytes, self.metadata.native)
 
     def thins(self, root: int) -> None:
         """Those in the tree of thins, and in all their trees."""
-        self.reader.run(lib.dmctl_thin_count, root, self.metadata.numbers, self.data.numbers, self.data.blocks)
+        self.reader.run(lib.dmctl_thin_count, root, self.metadata.native, self.data.native, self._remembered)
+
+    def mapped(self, thins: Iterable[Thin]) -> dict[Thin, int]:
+        """How many blocks each of these maps. What thins() has walked is not read again."""
+        return self._of_each(thins, lib.dmctl_thin_mapped, self._remembered)
+
+    def exclusive(self, thins: Iterable[Thin]) -> dict[Thin, int]:
+        """How many data blocks each of these has that no other one of thins() has."""
+        return self._of_each(thins, lib.dmctl_thin_exclusive, self.metadata.native, self.data.native)
+
+    def _of_each(self, thins: Iterable[Thin], function: Callable[..., int], *how: Any) -> dict[Thin, int]:
+        """Of those that have a tree."""
+        roots = {thin: thin.root for thin in thins if thin.root is not None}
+        found = ffi.new("uint64_t[]", len(roots))
+        self.reader.run(function, ffi.new("uint64_t[]", list(roots.values())), len(roots), *how, found)
+        return dict(zip(roots, ffi.unpack(found, len(roots)), strict=True))
 
 
 def data_counts(reader: Reader, space_map: SpaceMap, references: References | None = None) -> Counts:
@@ -129,10 +159,11 @@ def _counts(
         block = reader.checked(bitmap, lib.DMCTL_THIN_BITMAP_SEED)
         if block is not None:
             number = min(_PER_BITMAP, counts.blocks - first)
-            lib.dmctl_thin_bitmap(block, number, counts.numbers + first)
+            lib.dmctl_thin_bitmap(block, counts.native, first, number)
     for block_number, count in _large(reader, space_map.counts_root):
-        if block_number < counts.blocks and counts.numbers[block_number] == _IN_TREE:
-            counts.numbers[block_number] = count
+        if block_number < counts.blocks and counts[block_number] == _IN_TREE:
+            counts[block_number] = count
+    counts.check()
     return counts
 
 

@@ -107,7 +107,7 @@ class Superblock:
         ) = _FORMAT.unpack_from(block)
         if magic != MAGIC:
             raise MetadataError(f"This is no thin pool's metadata: block {number} has no superblock.", block=number)
-        if checksum != lib.dmctl_thin_checksum(ffi.from_buffer(block), lib.DMCTL_THIN_SUPERBLOCK_SEED):
+        if checksum != lib.dmctl_thin_checksum(ffi.from_buffer("uint8_t[]", block), lib.DMCTL_THIN_SUPERBLOCK_SEED):
             raise MetadataError(f"The superblock in block {number} is damaged: its checksum is wrong.", block=number)
         for wrong, what in (
             (own_number != number, f"it says that it is block {own_number}"),

@@ -13,8 +13,9 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
+
+from bench.process import Sample, run
 
 DMCTL = str(Path(sys.prefix, "bin", "dmctl"))
 THINS, MAPPINGS = 1000, 10_000
@@ -52,29 +53,14 @@ def shared(path: Path) -> None:
     subprocess.run([*words, Path(__file__).with_name("thin_shared.py"), path], check=True, env=os.environ)
 
 
-def run(command: list[str]) -> tuple[float, float]:
-    """Elapsed seconds, and the most memory in MiB."""
-    null = os.open(os.devnull, os.O_RDWR)
-    begin = time.perf_counter()
-    child = os.posix_spawnp(
-        command[0], command, os.environ, file_actions=[(os.POSIX_SPAWN_DUP2, null, number) for number in range(3)]
-    )
-    ended, usage = os.wait4(child, 0)[1:]
-    seconds = time.perf_counter() - begin
-    os.close(null)
-    if ended:
-        raise SystemExit(f"{' '.join(command)} failed")
-    return seconds, usage.ru_maxrss / 1024
-
-
 def pair(what: str, own: list[str], theirs: list[str], times: float, rounds: int) -> None:
     """Print a line. times: how much faster it is to be."""
-    both: list[list[tuple[float, float]]] = [[], []]
+    both: list[list[Sample]] = [[], []]
     for _ in range(rounds):
         for samples, command in zip(both, (own, theirs), strict=True):
             samples.append(run(command))
-    mine, other = (statistics.median(seconds for seconds, _ in samples) for samples in both)
-    memory, others = (max(mib for _, mib in samples) for samples in both)
+    mine, other = (statistics.median(sample.seconds for sample in samples) for samples in both)
+    memory, others = (max(sample.mib for sample in samples) for samples in both)
     missed = other / mine < times or memory > others
     MISSED.extend([what] * missed)
     print(

@@ -17,6 +17,7 @@ import tempfile
 import time
 from pathlib import Path
 
+from bench.process import Sample, run
 from bench.verity import CPUS, HOT_BYTES, HOT_TURNS, SALT, SBIN, hot, write_data
 from dmctl.verity.hashing import Hasher, paths
 
@@ -29,28 +30,12 @@ MISSED: list[str] = []
 OPTIONS = [f"--salt={SALT.hex()}", "--uuid=11111111-2222-3333-4444-555555555555"]
 
 
-class Sample:
-    """One process: elapsed seconds, and the most memory that it had in MiB."""
-
-    def __init__(self, command: list[str]):
-        null = os.open(os.devnull, os.O_RDWR)
-        streams = [(os.POSIX_SPAWN_DUP2, null, number) for number in range(2)]
-        begin = time.perf_counter()
-        child = os.posix_spawn(command[0], command, os.environ, file_actions=streams)
-        ended, usage = os.wait4(child, 0)[1:]
-        self.seconds = time.perf_counter() - begin
-        self.mib = usage.ru_maxrss / 1024
-        os.close(null)
-        if ended:
-            raise SystemExit(f"{' '.join(command)} failed")
-
-
 def pair(what: str, own: list[str], theirs: list[str], rounds: int, *, times: float = 0, seconds: float = 0) -> float:
     """Print a line; the seconds that dmctl took. times: so much faster it is to be; seconds: so long it may take."""
     both: list[list[Sample]] = [[], []]
     for _ in range(rounds):
         for samples, command in zip(both, (own, theirs), strict=True):
-            samples.append(Sample(command))
+            samples.append(run(command))
     mine, other = (statistics.median(sample.seconds for sample in samples) for samples in both)
     most = max(sample.mib for sample in both[0])
     missed = other / mine < times or (seconds and mine > seconds) or most > MOST_MIB
@@ -106,7 +91,6 @@ def main() -> int:
         done = subprocess.run([DMCTL, "verity", "format", *OPTIONS, data, own], capture_output=True, check=True)
         root_hash = done.stdout.decode().split("Root hash:")[1].split()[0]
         pair(f"verify, {arguments.mib} MiB", *both(["verify", data], [root_hash]), arguments.rounds, times=TIMES)
-        # Not read whole: the most memory of this process would be counted as that of its children.
         if not filecmp.cmp(own, theirs, shallow=False):
             raise SystemExit("the trees differ")
         pair("format, 16 MiB", *both(["format", *OPTIONS, small], []), 10, seconds=0.2)

@@ -5,6 +5,8 @@ import itertools
 import random
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import thin_metadata as made
 from clone_metadata import crc32c
@@ -16,6 +18,7 @@ from dmctl.thin.listing import FIELDS, short_size, spaces
 from dmctl.thin.metadata import opened
 from dmctl.thin.rmap import uses
 from dmctl.thin.sizes import metadata_sectors
+from dmctl.thin.spacemap import Counts, differences
 from dmctl.thin.superblock import MetadataError
 
 DATA_BLOCKS = 20000
@@ -27,6 +30,15 @@ POOLS = {
     "long runs": made.random_thins(2, thins=4, runs=30, data_blocks=DATA_BLOCKS, longest=400),
     "many thins": made.random_thins(3, thins=700, runs=3, data_blocks=DATA_BLOCKS),
     "three levels": made.random_thins(4, thins=2, runs=20000, data_blocks=DATA_BLOCKS, longest=3),
+    # Data blocks that 2 to 4, 255 to 257 and 300 thins have, far from each other and in one place.
+    "shared by many": {
+        thin_id: [
+            (data, data, 1, 0)
+            for data, thins in (*zip(range(20), (2, 3, 4, 5, 254, 255, 256, 257, 300), strict=False), (9000, 300))
+            if thin_id < thins
+        ]
+        for thin_id in range(300)
+    },
     "largest id": {16777215: [(2**40, 7, 3, 1)]},
 }
 
@@ -132,6 +144,47 @@ def test_sizes_as_thin_ls_writes_them(tmp_path, blocks):
     thins = {1: [(0, 0, blocks, 0)] if blocks else []}
     path = made.restore(tmp_path, made.xml(thins, data_blocks=blocks + 1), size_bytes=64 << 20)
     assert made.tool("thin_ls", "--no-headers", "-o", "MAPPED", path).decode().strip() == short_size(blocks * 65536)
+
+
+COUNTS_OF = 3 * 4096 + 17
+
+
+@given(
+    changes=st.lists(
+        st.tuples(
+            st.integers(0, COUNTS_OF - 1) | st.sampled_from([4095, 4096, COUNTS_OF - 1]),
+            st.sampled_from([0, 1, 2, 3, 4, 5, 254, 255, 256, 257, 2**32 - 2, 2**32 - 1]),
+            st.integers(0, 3),
+        ),
+        max_size=30,
+    ),
+    others=st.lists(st.tuples(st.integers(0, COUNTS_OF - 1), st.integers(0, 2**32 - 1)), max_size=5),
+)
+def test_counts(changes, others):
+    """However wide they are kept: they hold what was set, and are compared by that."""
+    counts, same, expected = Counts(COUNTS_OF), Counts(COUNTS_OF), {}
+    for block, count, more in changes:
+        counts[block] = count
+        for _ in range(more):
+            lib.dmctl_thin_counts_add(counts.native, block)
+        expected[block] = min(count + more, 2**32 - 1)
+    assert {block: counts[block] for block in range(COUNTS_OF) if counts[block]} == {
+        block: count for block, count in expected.items() if count
+    }
+    for block, count in reversed(expected.items()):  # pages become as wide as they are in another order
+        same[block] = count
+    assert differences(counts, same).blocks == 0
+    stored = dict(expected)
+    for block, count in others:
+        stored[block] = same[block] = count
+    wrong = [
+        (block, expected.get(block, 0), stored[block])
+        for block in sorted(stored)
+        if stored[block] != expected.get(block, 0)
+    ]
+    found = differences(counts, same)
+    assert (found.blocks, found.first) == (len(wrong), wrong[:20])
+    assert found.too_low == sum(says < is_ for _, is_, says in wrong)
 
 
 def test_checksums():

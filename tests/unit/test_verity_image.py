@@ -154,8 +154,8 @@ def test_file_of_hashes_that_is_there_already(tmp_path):
         assert (tmp_path / own).read_bytes() == (tmp_path / theirs).read_bytes()
 
 
-# With parity the data are read in the order of its codewords, and hashed on the way: here the pieces of a row are a block,
-# many, end in the middle of a hash block and with it; digests fill their slots or not; blocks are too large for it.
+# With parity the data are read in the order of its codewords, and hashed on the way: here the pieces of a row are one
+# block, many, end in the middle of a hash block and with it; digests fill their slots or not; blocks are too large.
 READ_ONCE = [
     *[(4096, "sha256", 1, blocks, 2) for blocks in (1, 2, 127, 128, 129, 253, 254, 16513)],
     *[(512, "sha256", 1, blocks, 2) for blocks in (1, 2, 15, 16, 17, 4097, 33000)],
