@@ -191,6 +191,11 @@ class Reader:
         if outcome[0]:
             raise _failed(outcome[0])
 
+    def run_briefly(self, function: Callable[..., int], *arguments: Any) -> None:
+        """Likewise in this thread: for what takes some milliseconds, so that ^C can wait for its end."""
+        if error := function(self._reader, *arguments):
+            raise _failed(error)
+
 
 def _damage(damage: Any) -> Damage:
     thin_id = None if damage.thin < 0 else int(damage.thin)

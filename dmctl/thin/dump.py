@@ -12,7 +12,7 @@ from dmctl.thin.metadata import Metadata, Thin
 from dmctl.thin.superblock import MetadataError, Superblock
 
 FORMATS = ("xml", "human_readable", "json")
-_BUFFER_BYTES = 256 << 10
+_BUFFER_BYTES = 128 << 10
 # Not xml.sax.saxutils, which imports all that a web client needs: 9 MiB, and half of the time that a command takes.
 _ESCAPED = str.maketrans(
     {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "\n": "&#10;", "\r": "&#13;", "\t": "&#9;"}
@@ -132,7 +132,8 @@ class _Text:
         lib.dmctl_thin_text_begin(self._text)
         start, more, length = ffi.new("uint64_t *"), ffi.new("int *", 1), ffi.new("size_t *")
         while more[0]:
-            reader.run(lib.dmctl_thin_text, self._text, thin.root, start, more, self._buffer, _BUFFER_BYTES, length)
+            where = (thin.root, start, more, self._buffer, _BUFFER_BYTES, length)
+            reader.run_briefly(lib.dmctl_thin_text, self._text, *where)
             _sound(reader)
             if length[0]:
                 yield bytes(ffi.buffer(self._buffer, length[0]))
