@@ -925,6 +925,7 @@ function __dmctl_operands -a command previous program typed
                 or printf '%s\t%s\n' \
                     --metadata 'Block device for the metadata' \
                     --data 'Block device for the data' \
+                    --dry-run 'Print messages and tables, and change nothing' \
                     --json 'Print JSON' \
                     --debug 'print the log and the trace of a failure'
             case thin-pool-close
@@ -947,6 +948,7 @@ function __dmctl_operands -a command previous program typed
                     --help 'explain the command'
                 contains -- $program dmsetup dmstats
                 or printf '%s\t%s\n' \
+                    --dry-run 'Print messages and tables, and change nothing' \
                     --json 'Print JSON' \
                     --debug 'print the log and the trace of a failure'
             case thin-pool-init
@@ -955,6 +957,7 @@ function __dmctl_operands -a command previous program typed
                 contains -- $program dmsetup dmstats
                 or printf '%s\t%s\n' \
                     --max-volumes 'How many volumes fit, if not 10000 at the most' \
+                    --dry-run 'Print messages and tables, and change nothing' \
                     --json 'Print JSON' \
                     --debug 'print the log and the trace of a failure'
             case thin-pool-adopt
@@ -963,6 +966,7 @@ function __dmctl_operands -a command previous program typed
                 contains -- $program dmsetup dmstats
                 or printf '%s\t%s\n' \
                     --max-volumes 'How many volumes fit, if not 10000 at the most' \
+                    --dry-run 'Print messages and tables, and change nothing' \
                     --json 'Print JSON' \
                     --debug 'print the log and the trace of a failure'
             case thin-pool-reconcile
@@ -971,6 +975,7 @@ function __dmctl_operands -a command previous program typed
                 contains -- $program dmsetup dmstats
                 or printf '%s\t%s\n' \
                     --adopt 'Make volumes thin-ID of thins that the catalogue does not know' \
+                    --dry-run 'Print messages and tables, and change nothing' \
                     --json 'Print JSON' \
                     --debug 'print the log and the trace of a failure'
             case thin-pool-recover
@@ -978,12 +983,14 @@ function __dmctl_operands -a command previous program typed
                     --help 'explain the command'
                 contains -- $program dmsetup dmstats
                 or printf '%s\t%s\n' \
+                    --json 'Print JSON' \
                     --debug 'print the log and the trace of a failure'
             case thin-recover
                 printf '%s\t%s\n' \
                     --help 'explain the command'
                 contains -- $program dmsetup dmstats
                 or printf '%s\t%s\n' \
+                    --json 'Print JSON' \
                     --debug 'print the log and the trace of a failure'
             case thin-create
                 printf '%s\t%s\n' \

@@ -3,6 +3,8 @@
 
 import json
 import os
+import shlex
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -92,6 +94,11 @@ def volume_facts(volume: "Volume") -> dict[str, object]:
         "blob": text,
         "blob_hex": volume.blob.hex(),
     }
+
+
+def message_lines(pool: str, messages: Iterable[str]) -> str:
+    """Messages to a pool as command lines, for --dry-run."""
+    return "".join(f"dmsetup message {shlex.quote(pool)} 0 {shlex.quote(text)}\n" for text in messages)
 
 
 def tell(notes: list[str]) -> None:

@@ -11,6 +11,7 @@ from dmctl import section
 from dmctl.cli import native_options, signals, stream
 from dmctl.cli import thin_options as options
 from dmctl.errors import DmctlError, ExitStatus
+from dmctl.table import Line
 from dmctl.thin import kernel, making
 from dmctl.thin.catalogue import Settings
 from dmctl.thin.fill import Fill
@@ -74,7 +75,7 @@ def create(
     low_water_blocks = native_options.size(low_water, "--low-water") // (made.block_sectors * SECTOR_BYTES)
     made = replace(made, settings=Settings(low_water_blocks, features))
     if dry_run:
-        stream.write(f"{name}: {made.line.format()}\n")
+        _tell_table("thin pool create", name, made.line, as_json)
         return
     if not yes:
         what = "a thin pool's metadata, or the like" if making.has_metadata(made.metadata) else None
@@ -87,16 +88,36 @@ def create(
         stream.write(native_options.as_json("thin pool create", facts))
 
 
-def open_(name: Name, *, metadata: MetadataDevice, data: DataDevice, as_json: native_options.AsJson = False) -> None:
+def open_(
+    name: Name,
+    *,
+    metadata: MetadataDevice,
+    data: DataDevice,
+    dry_run: options.DryRun = False,
+    as_json: native_options.AsJson = False,
+) -> None:
     """Make an existing pool active.
 
     What a crash has interrupted is finished or undone, and told.
     """
+    if dry_run:
+        line, _ = making.existing(name, metadata, data)
+        _tell_table("thin pool open", name, line, as_json)
+        return
     with signals.Raised():
         notes = making.open_pool(name, metadata, data)
     options.tell(notes)
     if as_json:
         stream.write(native_options.as_json("thin pool open", {"name": name, "notes": notes}))
+
+
+def _tell_table(command: str, name: str, line: Line, as_json: bool) -> None:
+    """For --dry-run."""
+    if as_json:
+        facts = {"dry_run": True, "name": name, "table": line.format()}
+        stream.write(native_options.as_json(command, facts))
+    else:
+        stream.write(f"{name}: {line.format()}\n")
 
 
 def close(
@@ -157,34 +178,49 @@ def _status_rows(
         yield "Warning", warning
 
 
-def resize(name: Name, *, as_json: native_options.AsJson = False) -> None:
+def resize(name: Name, *, dry_run: options.DryRun = False, as_json: native_options.AsJson = False) -> None:
     """Take all of a data or metadata device that has grown."""
-    before, after = making.resize_pool(name)
-    if as_json:
-        facts: dict[str, object] = {"name": name, "size_sectors_before": before, "size_sectors": after}
+    before, line = making.resize_pool(name, dry_run=dry_run)
+    if dry_run:
+        _tell_table("thin pool resize", name, line, as_json)
+    elif as_json:
+        facts: dict[str, object] = {"name": name, "size_sectors_before": before, "size_sectors": line.length_sectors}
         stream.write(native_options.as_json("thin pool resize", facts))
-    elif before == after:
+    elif before == line.length_sectors:
         stream.write("The data device has not grown.\n")
     else:
-        stream.write(f"{format_size(before * SECTOR_BYTES)} -> {format_size(after * SECTOR_BYTES)}\n")
+        stream.write(f"{format_size(before * SECTOR_BYTES)} -> {format_size(line.length_sectors * SECTOR_BYTES)}\n")
 
 
-def init(name: Name, *, max_volumes: MaxVolumes = None, as_json: native_options.AsJson = False) -> None:
+def init(
+    name: Name,
+    *,
+    max_volumes: MaxVolumes = None,
+    dry_run: options.DryRun = False,
+    as_json: native_options.AsJson = False,
+) -> None:
     """Make the catalogue in an empty pool that another tool has made."""
     with signals.Raised():
-        made = making.adopt(name, volumes=max_volumes, only_empty=True)
-    if as_json:
-        _tell_adopted(name, made, "thin pool init", as_json)
+        made = making.adopt(name, volumes=max_volumes, only_empty=True, dry_run=dry_run)
+    if as_json or dry_run:
+        _tell_adopted(name, made, "thin pool init", dry_run=dry_run, as_json=as_json)
 
 
-def adopt(name: Name, *, max_volumes: MaxVolumes = None, as_json: native_options.AsJson = False) -> None:
+def adopt(
+    name: Name,
+    *,
+    max_volumes: MaxVolumes = None,
+    dry_run: options.DryRun = False,
+    as_json: native_options.AsJson = False,
+) -> None:
     """Make the catalogue in a pool that another tool has made, with the volumes that are there.
 
     They are called by their devices' names, without the pool's; those that are not active are called thin-ID, and are
     as large as what is mapped. Pools of LVM and Stratis are refused.
     """
     with signals.Raised():
-        _tell_adopted(name, making.adopt(name, volumes=max_volumes), "thin pool adopt", as_json)
+        made = making.adopt(name, volumes=max_volumes, dry_run=dry_run)
+    _tell_adopted(name, made, "thin pool adopt", dry_run=dry_run, as_json=as_json)
 
 
 def reconcile(
@@ -193,6 +229,7 @@ def reconcile(
     adopt_orphans: Annotated[
         bool, typer.Option("--adopt", help="Make volumes thin-ID of thins that the catalogue does not know.")
     ] = False,
+    dry_run: options.DryRun = False,
     as_json: native_options.AsJson = False,
 ) -> None:
     """Fit the catalogue to the pool's thins again, after another tool has changed the pool.
@@ -201,19 +238,23 @@ def reconcile(
     one of them is not taken for it.
     """
     with signals.Raised():
-        _tell_adopted(name, making.reconcile(name, adopt_orphans=adopt_orphans), "thin pool reconcile", as_json)
+        made = making.reconcile(name, adopt_orphans=adopt_orphans, dry_run=dry_run)
+    _tell_adopted(name, made, "thin pool reconcile", dry_run=dry_run, as_json=as_json)
 
 
-def _tell_adopted(name: str, found: making.Adopted, command: str, as_json: bool) -> None:
+def _tell_adopted(name: str, found: making.Adopted, command: str, *, dry_run: bool, as_json: bool) -> None:
     if as_json:
-        facts: dict[str, object] = {
+        facts: dict[str, object] = {"dry_run": True, "messages": found.messages} if dry_run else {}
+        facts |= {
             "volumes": [options.volume_facts(volume) for volume in found.volumes],
             "lost": [options.volume_facts(volume) for volume in found.lost],
             "orphans": [thin.thin_id for thin in found.orphans],
         }
         stream.write(native_options.as_json(command, facts))
         return
-    stream.write(f"{name} has {len(found.volumes)} volumes.\n")
+    if dry_run:
+        stream.write(options.message_lines(name, found.messages))
+    stream.write(f"{name} {'would have' if dry_run else 'has'} {len(found.volumes)} volumes.\n")
     for volume in found.lost:
         stream.write(f"{volume.name}: its thin {volume.thin_id} is gone; it is no volume any more.\n")
     for thin in found.orphans:
@@ -222,6 +263,8 @@ def _tell_adopted(name: str, found: making.Adopted, command: str, as_json: bool)
 
 def recover(
     name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="The pool's name.")] = None,
+    *,
+    as_json: native_options.AsJson = False,
 ) -> None:
     """Resume what an interrupted snapshot has left suspended, and finish or undo what else was interrupted.
 
@@ -229,13 +272,21 @@ def recover(
     """
     if name is None:
         done = section.recover()
-        for one in done:
-            stream.write(f"{one.name}: {'resumed' if one.resumed else f'left suspended, {one.why}'}\n")
+        if as_json:
+            facts = [{"device": one.name, "resumed": one.resumed, "reason": one.why or None} for one in done]
+            stream.write(native_options.as_json("thin recover", {"devices": facts}))
+        else:
+            for one in done:
+                stream.write(f"{one.name}: {'resumed' if one.resumed else f'left suspended, {one.why}'}\n")
         if any(not one.resumed for one in done):
             raise typer.Exit(ExitStatus.FAILED)
         return
     try:
         with signals.Raised(), Pool.opened(name) as pool:
-            options.tell(pool.notes)
+            notes = pool.notes
     except MismatchError as error:
         raise MismatchError(f"{error} dmctl thin pool reconcile {name} makes it usable.") from None
+    if as_json:
+        stream.write(native_options.as_json("thin recover", {"name": name, "notes": notes}))
+    else:
+        options.tell(notes)

@@ -60,7 +60,7 @@ def commit(
         if as_json:
             stream.write(native_options.as_json(command, {"dry_run": True, "pool": pool.name, "messages": messages}))
         else:
-            stream.write("".join(f"dmsetup message {pool.name} 0 {shlex.quote(text)}\n" for text in messages))
+            stream.write(options.message_lines(pool.name, messages))
         return False
     times = pool.commit(batch, flags=flags)
     if as_json:

@@ -6,7 +6,7 @@ from __future__ import annotations
 import errno
 import os
 import uuid as uuids
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
@@ -159,14 +159,22 @@ def create(made: Plan) -> uuids.UUID:
     return uuid
 
 
+def _initial_messages(state: kernel.State, thin_ids: Collection[int]) -> tuple[str, ...]:
+    """What makes the catalogue's thin, a new one, and commits it."""
+    before = state.transaction_id
+    delete = [f"delete {CATALOGUE_ID}"] if CATALOGUE_ID in thin_ids else []
+    return (*delete, f"create_thin {CATALOGUE_ID}", f"set_transaction_id {before} {before + 1}")
+
+
 def _initialise(name: str, uuid: uuids.UUID, size_bytes: int, catalogue: Catalogue) -> None:
     """The catalogue's thin, all of it provisioned, and a first slot, by the pool's next transaction id."""
     state = kernel.state(name)
     state.refuse_unless_writable()
-    if CATALOGUE_ID in kernel.read_metadata(state).thins:
+    *make, commit = _initial_messages(state, kernel.read_metadata(state).thins)
+    if len(make) > 1:
         kernel.remove_catalogue_device(name)
-        kernel.message(name, f"delete {CATALOGUE_ID}")
-    kernel.message(name, f"create_thin {CATALOGUE_ID}")
+    for text in make:
+        kernel.message(name, text)
     kernel.activate_catalogue(state, uuid, 2 * size_bytes)
     descriptor = kernel.open_node(
         Device(kernel.catalogue_device_name(name)), os.O_RDWR | os.O_DIRECT | os.O_DSYNC | os.O_EXCL
@@ -174,17 +182,16 @@ def _initialise(name: str, uuid: uuids.UUID, size_bytes: int, catalogue: Catalog
     try:
         places = slots.Slots(descriptor)
         places.provision(state.arguments.block_sectors * SECTOR_BYTES)
-        before = state.transaction_id
-        places.write(replace(catalogue, sequence=before + 1))
-        kernel.message(name, f"set_transaction_id {before} {before + 1}")
+        places.write(replace(catalogue, sequence=state.transaction_id + 1))
+        kernel.message(name, commit)
     finally:
         os.close(descriptor)
 
 
-def open_pool(name: str, metadata_path: str, data_path: str) -> list[str]:
-    """Make an existing pool active, and put right what was interrupted. Notes about that.
+def existing(name: str, metadata_path: str, data_path: str) -> tuple[Line, uuids.UUID]:
+    """The table of a pool that is on these devices, and its uuid. Nothing is made active.
 
-    Raises MetadataError, CatalogueError, UsageError, DmctlError; nothing is left active then.
+    Raises MetadataError, CatalogueError, UsageError, DmctlError.
     """
     refuse_name(name)
     metadata, data = _disk(metadata_path, "--metadata"), _disk(data_path, "--data")
@@ -202,9 +209,16 @@ def open_pool(name: str, metadata_path: str, data_path: str) -> list[str]:
     catalogue = max((slot for slot in found if slot), key=lambda slot: slot.sequence, default=None)
     if catalogue is None:
         raise CatalogueError(f"{data_path} has no catalogue of the pool on {metadata_path}: are they of one pool?")
-    uuid = catalogue.pool_uuid
+    return pool_line(metadata, data, superblock.data_block_sectors, catalogue.settings), catalogue.pool_uuid
+
+
+def open_pool(name: str, metadata_path: str, data_path: str) -> list[str]:
+    """Make an existing pool active, and put right what was interrupted. Notes about that.
+
+    Raises as existing() does, and DeviceError; nothing is left active then.
+    """
+    line, uuid = existing(name, metadata_path, data_path)
     device = Device(name)
-    line = pool_line(metadata, data, superblock.data_block_sectors, catalogue.settings)
     device.create([line], uuid=kernel.pool_uuid_text(uuid))
     try:
         with Pool.opened(name) as pool:
@@ -234,10 +248,10 @@ def close_pool(name: str, *, deactivate: bool = False) -> None:
             os.unlink(f"{NAMES}/{name}")
 
 
-def resize_pool(name: str) -> tuple[int, int]:
-    """Take all of a data device, and of a metadata device, that have grown. Sectors of the data before and after.
+def resize_pool(name: str, *, dry_run: bool = False) -> tuple[int, Line]:
+    """Take all of a data device, and of a metadata device, that have grown. Sectors before, and the new table.
 
-    Raises UsageError where the data device has become smaller.
+    dry_run: only tell. Raises UsageError where the data device has become smaller.
     """
     state = kernel.state(name)
     refuse_foreign(state)
@@ -247,11 +261,14 @@ def resize_pool(name: str) -> tuple[int, int]:
         if wanted < state.size_sectors:
             message = f"The data device has {format_size(data * 512)}, less than the pool: a pool cannot shrink."
             raise UsageError(message)
-        device = Device(name, options=Options(no_flush=True, skip_lockfs=True))
-        device.load([Line(0, wanted, "thin-pool", state.arguments.to_params())])
-        # The kernel reads the size of the metadata device anew, too. Without a flush: it would wait on a full pool.
-        device.resume()
-        return state.size_sectors, wanted
+        line = Line(0, wanted, "thin-pool", state.arguments.to_params())
+        if not dry_run:
+            device = Device(name, options=Options(no_flush=True, skip_lockfs=True))
+            device.load([line])
+            # The kernel reads the size of the metadata device anew, too. Without a flush, which would wait on a full
+            # pool.
+            device.resume()
+        return state.size_sectors, line
 
 
 # ---- pools that have no catalogue, or one that does not fit ----
@@ -259,18 +276,22 @@ def resize_pool(name: str) -> tuple[int, int]:
 
 @dataclass(frozen=True, slots=True)
 class Adopted:
-    """What became of thins and rows: volumes that there are now, rows that had no thin any more, and thins left out."""
+    """What became of thins and rows: volumes that there are now, rows that had no thin any more, and thins left out.
+
+    messages: what the pool was sent, beside the writing of the catalogue.
+    """
 
     volumes: tuple[Volume, ...]
+    messages: tuple[str, ...]
     lost: tuple[Volume, ...] = ()
     orphans: tuple[Thin, ...] = ()
 
 
-def adopt(name: str, *, volumes: int | None = None, only_empty: bool = False) -> Adopted:
+def adopt(name: str, *, volumes: int | None = None, only_empty: bool = False, dry_run: bool = False) -> Adopted:
     """Make a catalogue in an active pool that has none; its thins become volumes thin-ID.
 
     Their sizes are those of their devices, if they have any, else up to the last block that is mapped.
-    only_empty: refuse a pool that has thins. Raises ForeignPoolError, UsageError.
+    dry_run: only tell what would be. only_empty: refuse a pool that has thins. Raises ForeignPoolError, UsageError.
     """
     state = kernel.state(name)
     if state.uuid:
@@ -294,6 +315,9 @@ def adopt(name: str, *, volumes: int | None = None, only_empty: bool = False) ->
             fitting = state.size_sectors * SECTOR_BYTES // _CATALOGUE_SHARE // VOLUME_BYTES
             volumes = max(min(MOST_VOLUMES, fitting), _FEWEST_VOLUMES)
         size_bytes = slot_bytes(max(volumes, 2 * len(found)), state.arguments.block_sectors * SECTOR_BYTES)
+        adopted = Adopted(tuple(found.values()), _initial_messages(state, metadata.thins))
+        if dry_run:
+            return adopted
         if not state.uuid:
             Device(name).set_uuid(kernel.pool_uuid_text(uuid))
         highest = max((thin.thin_id for thin in thins), default=FIRST_ID - 1)
@@ -303,7 +327,7 @@ def adopt(name: str, *, volumes: int | None = None, only_empty: bool = False) ->
             volume = next((one for one in found.values() if one.thin_id == thin_id), None)
             if volume and not Device(device).info().uuid:
                 Device(device).set_uuid(kernel.volume_uuid_text(uuid, volume.uuid))
-    return Adopted(tuple(found.values()))
+    return adopted
 
 
 def _settings(arguments: ThinPoolArguments) -> Settings:
@@ -339,11 +363,12 @@ def _adopted(state: kernel.State, thins: list[Thin]) -> Iterator[Volume]:
             yield Volume(uuids.uuid4(), checked_name(name), thin.thin_id, thin.transaction_id, size_sectors)
 
 
-def reconcile(name: str, *, adopt_orphans: bool = False) -> Adopted:
+def reconcile(name: str, *, adopt_orphans: bool = False, dry_run: bool = False) -> Adopted:
     """Fit the catalogue to the pool's thins again, after another tool has moved the transaction id.
 
     Rows whose thin is there, by its id and the transaction id of its making, are kept; those without one are dropped.
-    adopt_orphans: thins without a row become volumes thin-ID. Raises as Pool.opened() does.
+    adopt_orphans: thins without a row become volumes thin-ID. dry_run: only tell what would be.
+    Raises as Pool.opened() does.
     """
     state = kernel.state(name)
     uuid = own_uuid(state)
@@ -363,6 +388,8 @@ def reconcile(name: str, *, adopt_orphans: bool = False) -> Adopted:
         before = state.transaction_id
         sequence = max([before, *(slot.sequence for slot in found)]) + 1
         next_id = max([slot.next_id for slot in found] + [one + 1 for one in thins if one != CATALOGUE_ID])
-        places.write(replace(latest.after(sequence, next_id=next_id), volumes=volumes))
-        kernel.message(name, f"set_transaction_id {before} {sequence}")
-    return Adopted(tuple(volumes.values()), matched.lost, orphans)
+        commit = f"set_transaction_id {before} {sequence}"
+        if not dry_run:
+            places.write(replace(latest.after(sequence, next_id=next_id), volumes=volumes))
+            kernel.message(name, commit)
+    return Adopted(tuple(volumes.values()), (commit,), matched.lost, orphans)

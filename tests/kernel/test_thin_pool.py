@@ -87,7 +87,13 @@ def test_closed_and_opened(tank, dmctl):
         one["name"]: one for one in json.loads(dmctl("thin", "ls", metadata, "--data", data, "--json").out)["volumes"]
     }
     assert down == before
-    assert dmctl("thin", "pool", "open", name + "2", "--metadata", metadata, "--data", data).status == 0
+    where = ("--metadata", metadata, "--data", data)
+    planned = dmctl("thin", "pool", "open", name + "2", *where, "--dry-run").text
+    assert dmsetup("ls").count(name) == 0
+    assert dmctl("thin", "pool", "open", name + "2", *where).status == 0
+    # The devices' paths, where the table has their numbers.
+    table = dmsetup("table", name + "2").split()
+    assert planned.split()[:4] == [f"{name}2:", *table[:3]] and planned.split()[6:] == table[5:]
     assert listed(dmctl, name + "2") == before
     assert dmctl("thin", "find", name + "2", "--blob", b"17".hex()).out == b"volume17\n"
     assert dmctl("thin", "find", name + "2", "--uuid", before["volume3"]["uuid"]).out == b"volume3\n"
@@ -183,6 +189,8 @@ def test_dry_run_changes_nothing(tank, dmctl):
     ):
         assert dmctl("thin", *words, "--dry-run").text == f"dmsetup message {name} 0 'set_transaction_id 2 3'\n"
     assert transaction(name) == 2 and listed(dmctl, name) == before
+    assert json.loads(dmctl("thin", "recover", "--json").out)["devices"] == []
+    assert json.loads(dmctl("thin", "pool", "recover", name, "--json").out)["notes"] == []
 
 
 REFUSED = [
@@ -260,7 +268,11 @@ def test_another_tool_moves_the_transaction_id(tank, dmctl):
     assert set(thins(metadata, name)) == {1, 2, 3, 900, CATALOGUE_ID} and transaction(name) == 50
     doctor = dmctl("thin", "doctor", name)
     assert doctor.status == 6 and f"dmctl thin pool reconcile {name}".encode() in doctor.out
+    planned = dmctl("thin", "pool", "reconcile", name, "--dry-run").text.splitlines()
+    assert planned[:2] == [f"dmsetup message {name} 0 'set_transaction_id 50 51'", f"{name} would have 2 volumes."]
+    assert len(planned) == 5 and transaction(name) == 50
     found = json.loads(dmctl("thin", "pool", "reconcile", name, "--json").out)
+    assert transaction(name) == 51
     assert [one["name"] for one in found["volumes"]] == ["a", "c"]
     assert [one["name"] for one in found["lost"]] == ["b"] and found["orphans"] == [2, 900]
     assert dmctl("thin", "create", name, "d", "--size", "1M").status == 0
@@ -298,7 +310,14 @@ def test_pools_of_others_are_left_alone(prefix, disk, dmctl):
         assert dmctl("thin", "create", name, "a", "--size", "1M").status == 1
         assert dmctl("thin", "pool", "init", name).status == 2  # it is not empty
         assert set(thins(metadata, name)) == {5} and transaction(name) == 9
+        assert dmctl("thin", "pool", "adopt", name, "--dry-run").text.splitlines() == [
+            f"dmsetup message {name} 0 'create_thin {CATALOGUE_ID}'",
+            f"dmsetup message {name} 0 'set_transaction_id 9 10'",
+            f"{name} would have 1 volumes.",
+        ]
+        assert set(thins(metadata, name)) == {5} and transaction(name) == 9
         assert dmctl("thin", "pool", "adopt", name).status == 0
+        assert set(thins(metadata, name)) == {5, CATALOGUE_ID} and transaction(name) == 10
         told = listed(dmctl, name)
         assert (told["five"]["thin_id"], told["five"]["size_sectors"]) == (5, 4096)
         assert dmctl("thin", "snapshot", name, "five", "six").status == 0
@@ -381,7 +400,10 @@ def test_growing(prefix, disk, dmctl):
         assert snapshot.status == 0 and b"crash-consistent" in snapshot.err, snapshot
         dmsetup("load", prefix + "data", "--table", f"0 {64 * MIB // 512} linear {data} 0")
         dmsetup("resume", prefix + "data")
+        planned = json.loads(dmctl("thin", "pool", "resize", name, "--dry-run", "--json").out)["table"]
+        assert dmsetup("table", name).split()[1] == str(8 * MIB // 512)
         grown = dmctl("thin", "pool", "resize", name)
+        assert planned.split() == dmsetup("table", name).split()
         assert grown.status == 0 and grown.text == "8 MiB -> 64 MiB\n"
         assert dmsetup("status", name).split()[7] == "rw"
         write(f"/dev/mapper/{name}-a", 20 * MIB, b"x" * 65536)
