@@ -4,7 +4,7 @@
 import os
 from collections.abc import Iterator
 from contextlib import ExitStack
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -15,9 +15,10 @@ from dmctl.errors import ExitStatus, UsageError
 from dmctl.verity.existing import Existing, open_existing
 from dmctl.verity.image import Damage, Progress
 from dmctl.verity.places import opened
-from dmctl.verity.repair import Outcome, Parity
-from dmctl.verity.repair import repair as put_right
 from dmctl.verity.tree import parse_root_hash
+
+if TYPE_CHECKING:
+    from dmctl.verity.repair import Outcome
 
 
 def verify(
@@ -75,6 +76,9 @@ def verify(
                 if not as_json:
                     _tell(damage)
             if damages and place is not None:
+                from dmctl.verity.repair import Parity
+                from dmctl.verity.repair import repair as put_right
+
                 parity = Parity(place, fec_offset_bytes, fec_roots)
                 outcomes = list(put_right(there, parity, root_hash, dry_run=True, threads=threads, progress=shown))
                 outcomes.sort(key=lambda one: (one.where, one.block))
@@ -123,6 +127,9 @@ def repair(
 
     Exit status: 0 where everything is right in the end, 6 where something could not be repaired.
     """
+    from dmctl.verity.repair import Parity
+    from dmctl.verity.repair import repair as put_right
+
     if fec_device is None:
         raise UsageError("--fec-device is needed: there the parity is.")
     digits = options.root_hash(root, root_hash_file)
@@ -181,13 +188,13 @@ def _reason(first: Damage, there: Existing, data: str) -> str:
     return f"verification of {data} failed."
 
 
-def _tell_outcome(outcome: Outcome, repaired: str) -> None:
+def _tell_outcome(outcome: "Outcome", repaired: str) -> None:
     where = "data" if outcome.where == "data" else "hash tree"
     result = repaired if outcome.repaired else "cannot be repaired"
     stream.write(f"{where}: block {outcome.block} at byte {outcome.offset_bytes} {result}\n")
 
 
-def _outcome(outcome: Outcome) -> dict[str, object]:
+def _outcome(outcome: "Outcome") -> dict[str, object]:
     return {"where": outcome.where, "block": outcome.block, "offset_bytes": outcome.offset_bytes}
 
 
