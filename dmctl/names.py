@@ -69,6 +69,12 @@ def size_sectors(devno: Devno) -> int | None:
     return int(text) if text.isdecimal() else None
 
 
+def logical_block_bytes(devno: Devno) -> int | None:
+    """The least that can be read of a whole device, and what its size is a multiple of; None likewise."""
+    text = _read(f"{_sysfs(devno)}/queue/logical_block_size")
+    return int(text) if text.isdecimal() else None
+
+
 @cache
 def _links() -> dict[Devno, str]:
     """The best link of each device, without its folder's name."""

@@ -19,9 +19,9 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from typing import Self
 
-from dmctl import section
+from dmctl import names, section
 from dmctl.device import Device
-from dmctl.errors import DeviceError, DmctlError, InUseError
+from dmctl.errors import DeviceError, DmctlError, InUseError, UsageError
 from dmctl.lock import FOLDER, locked
 from dmctl.thin import kernel, recovery
 from dmctl.thin.batch import Batch
@@ -105,14 +105,18 @@ class Pool:
         """The thins of which there are devices, and their names."""
         return {thin_id: name for name, thin_id, _ in kernel.thin_devices(self.state)}
 
+    def planned(self, batch: Batch) -> Catalogue:
+        """What commit() would make of a batch now. Raises InUseError, UsageError."""
+        return self._planned(batch, self.active_ids())
+
     def commit(self, batch: Batch, *, flags: section.Flags | None = None) -> list[int]:
         """Make the changes of a batch. For how long each origin was suspended, in nanoseconds.
 
         flags: how origins that are active are suspended. Without them file systems are frozen and all is flushed; on a
         pool that is out of space, where a flush would wait for space, neither.
 
-        Raises PoolStateError, DeviceError, SectionError, MessageError with all undone; CommitError where the disk has
-        failed in the midst.
+        Raises UsageError, PoolStateError, DeviceError, SectionError, MessageError with all undone; CommitError where
+        the disk has failed in the midst.
         """
         self.state = kernel.state(self.name)
         self.state.refuse_unless_writable()
@@ -120,8 +124,7 @@ class Pool:
         if self.state.transaction_id != before.sequence:
             raise recovery.MismatchError(f"Another tool has changed the pool {self.name} meanwhile.")
         active = self.active_ids()
-        wanted = batch.result(active)
-        self._refuse_active(wanted, active)
+        wanted = self._planned(batch, active)
         try:
             self.slots.write(wanted)
             times = self._send(wanted, active, flags)
@@ -137,21 +140,30 @@ class Pool:
         return times
 
     def _write_names(self) -> None:
-        names = sorted(volume.name for volume in self.catalogue.volumes.values())
+        there = sorted(volume.name for volume in self.catalogue.volumes.values())
         with suppress(OSError):
             os.makedirs(NAMES, mode=0o700, exist_ok=True)
             path = f"{NAMES}/{self.name}"
             with open(f"{path}.new", "w", encoding="utf-8", errors="surrogateescape") as file:
-                file.writelines(f"{name}\n" for name in names)
+                file.writelines(f"{name}\n" for name in there)
             os.replace(f"{path}.new", path)
 
     # ---- a commit's steps ----
 
-    def _refuse_active(self, wanted: Catalogue, active: dict[int, str]) -> None:
+    def _planned(self, batch: Batch, active: dict[int, str]) -> Catalogue:
+        wanted = batch.result(active)
         for one in wanted.operations:
             if one.kind == DELETE and one.thin_id in active:
                 message = f"{active[one.thin_id]} is active; dmctl thin deactivate makes an end of that."
                 raise InUseError(message, errno=errno.EBUSY)
+        block_bytes = names.logical_block_bytes(self.state.devno) or SECTOR_BYTES
+        for uuid, volume in wanted.volumes.items():
+            before = self.catalogue.volumes.get(uuid)
+            size_bytes = volume.size_sectors * SECTOR_BYTES
+            if size_bytes % block_bytes and (before is None or before.size_sectors != volume.size_sectors):
+                message = f"{volume.name} would have {size_bytes} bytes, which are not whole blocks of its disks"
+                raise UsageError(f"{message}, {block_bytes} bytes each.")
+        return wanted
 
     def _send(self, wanted: Catalogue, active: dict[int, str], flags: section.Flags | None) -> list[int]:
         """Creates and snapshots, those of active origins in one critical section, and then deletes."""
@@ -239,13 +251,13 @@ class Pool:
 
     def _finish_removals(self) -> None:
         """Of volumes whose removal was begun: what they hold may be discarded already."""
-        names = [volume.name for volume in self.catalogue.volumes.values() if volume.removing]
-        if not names or self.state.status.mode is None:
+        begun = [volume.name for volume in self.catalogue.volumes.values() if volume.removing]
+        if not begun or self.state.status.mode is None:
             return
         active = self.active_ids()
         batch = Batch(self.catalogue, self.thins)
         finished = []
-        for name in names:
+        for name in begun:
             volume = batch.volume(name, even_removing=True)
             if volume.thin_id in active:
                 try:

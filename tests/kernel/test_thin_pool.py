@@ -6,6 +6,7 @@ import os
 import subprocess
 import threading
 import uuid
+from functools import partial
 
 import pytest
 
@@ -191,6 +192,29 @@ def test_dry_run_changes_nothing(tank, dmctl):
     assert transaction(name) == 2 and listed(dmctl, name) == before
     assert json.loads(dmctl("thin", "recover", "--json").out)["devices"] == []
     assert json.loads(dmctl("thin", "pool", "recover", name, "--json").out)["notes"] == []
+
+
+def test_disks_of_4096_byte_blocks(prefix, disk, dmctl):
+    """A volume's size is whole blocks; the rest is as ever."""
+    name = prefix + "tank"
+    with thin_pools.tank(name, partial(disk, sector_size=4096)) as (metadata, data):
+        assert dmctl("thin", "create", name, "a", "--size", "1000K", "--activate").status == 0
+        assert run("blockdev", "--getss", f"/dev/mapper/{name}-a") == b"4096\n"
+        for words in (["create", name, "b", "--size", "1025s"], ["resize", name, "a", "--size", "2001s"]):
+            refused = dmctl("thin", *words)
+            assert refused.status == 2 and b"not whole blocks of its disks, 4096 bytes each" in refused.err
+            assert dmctl("thin", *words, "--dry-run").status == 2
+        content = os.urandom(4096)
+        write(f"/dev/mapper/{name}-a", 0, content)
+        assert dmctl("thin", "snapshot", name, "a", "b", "--activate").status == 0
+        write(f"/dev/mapper/{name}-a", 0, bytes(4096))
+        assert read(f"/dev/mapper/{name}-b", 4096) == content
+        before = listed(dmctl, name)
+        assert dmctl("thin", "pool", "close", name, "--deactivate").status == 0
+        down = dmctl("thin", "ls", metadata, "--data", data, "--json")
+        assert {one["name"]: one for one in json.loads(down.out)["volumes"]} == before
+        assert dmctl("thin", "pool", "open", name, "--metadata", metadata, "--data", data).status == 0
+        assert listed(dmctl, name) == before
 
 
 REFUSED = [
