@@ -4,14 +4,13 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Mapping
 from typing import Annotated, Any
 
 import typer
 
 from dmctl import control
-from dmctl.cli import stream
+from dmctl.cli import native_options, stream
 from dmctl.cli.grid import Column, write_rows
 from dmctl.cli.target_options import option_name
 from dmctl.libdm import task as dm
@@ -24,7 +23,7 @@ REGISTERED, LOADABLE, ABSENT, UNKNOWN = "registered", "loadable", "absent", "unk
 def available(
     # Said by the command line that leads here.
     available: Annotated[bool, typer.Option("--available", help="Targets that are not registered too.")] = True,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: native_options.AsJson = False,
 ) -> None:
     """Show the targets that the kernel has, with their versions, those that it could load, and those it lacks.
 
@@ -35,8 +34,7 @@ def available(
     """
     rows = _rows(_versions())
     if as_json:
-        version = {"command": "targets --available", "vers_major": 1, "vers_minor": 0}
-        stream.write(json.dumps({"output_version": version, "targets": rows}, indent=2) + "\n")
+        stream.write(native_options.as_json("targets --available", {"targets": rows}))
         return
     columns = (Column("TARGET"), Column("STATE"), Column("VERSION"), Column("FEATURES", wraps=True))
     write_rows(

@@ -4,12 +4,11 @@
 import argparse
 import dataclasses
 import difflib
-import json
 import os
 from typing import NoReturn
 
 from dmctl.check import ERROR, MAX_TARGET_NAME_BYTES, device_facts
-from dmctl.cli import stream
+from dmctl.cli import native_options, stream
 from dmctl.cli.native import NATIVE
 from dmctl.cli.spec import Option
 from dmctl.cli.target_options import TargetParser, description, without_words
@@ -182,5 +181,4 @@ def _print_json(lines: list[Line], made: list[Arguments], options: argparse.Name
         }
         for line, arguments in zip(lines, made, strict=True)
     ]
-    version = {"command": "build", "vers_major": 1, "vers_minor": 0}
-    stream.write(json.dumps({"output_version": version, "name": options.create, "lines": rows}, indent=2) + "\n")
+    stream.write(native_options.as_json("build", {"name": options.create, "lines": rows}))

@@ -2,7 +2,6 @@
 """dmctl check: what is wrong with a table, before the kernel is asked."""
 
 import dataclasses
-import json
 import os
 import sys
 from typing import Annotated
@@ -11,7 +10,7 @@ import typer
 
 from dmctl import check as checker
 from dmctl import control
-from dmctl.cli import stream
+from dmctl.cli import native_options, stream
 from dmctl.errors import DmctlError, ExitStatus
 from dmctl.libdm import task as dm
 from dmctl.table import Table
@@ -22,7 +21,7 @@ def check(
     table: Annotated[
         str | None, typer.Option("--table", metavar="TABLE", help="The table itself, lines separated by newlines.")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: native_options.AsJson = False,
 ) -> None:
     """Find what is wrong with a table without loading it.
 
@@ -45,8 +44,7 @@ def check(
     findings = _find(text, source)
     if as_json:
         rows = [dataclasses.asdict(finding) for finding in findings]
-        version = {"command": "check", "vers_major": 1, "vers_minor": 0}
-        stream.write(json.dumps({"output_version": version, "findings": rows}, indent=2) + "\n")
+        stream.write(native_options.as_json("check", {"findings": rows}))
     else:
         stream.write(checker.format_findings(findings, source))
     if any(finding.severity == checker.ERROR for finding in findings):

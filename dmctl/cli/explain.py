@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import errno
-import json
 import os
 import sys
 from collections.abc import Iterator
@@ -15,7 +14,7 @@ import typer
 
 from dmctl import units
 from dmctl.check import device_facts
-from dmctl.cli import stream
+from dmctl.cli import native_options, stream
 from dmctl.cli.grid import Column, write_rows
 from dmctl.device import Device, Options, each_device
 from dmctl.errors import DeviceError, DmctlError, ExitStatus, NotFoundError, UsageError
@@ -65,7 +64,7 @@ def explain(
         str | None, typer.Option("--table", metavar="FILE|-", help="A table instead of devices; - for standard input.")
     ] = None,
     showkeys: Annotated[bool, typer.Option("--showkeys", help="Show keys, not zeros in their place.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: native_options.AsJson = False,
 ) -> None:
     """Tell what each word of a table line and of the status means.
 
@@ -209,5 +208,4 @@ def _print_json(found: list[tuple[str, list[Explained]]]) -> None:
             for one in lines
         ]
         devices.append({"name": name or None, "lines": rows})
-    version = {"command": "explain", "vers_major": 1, "vers_minor": 0}
-    stream.write(json.dumps({"output_version": version, "devices": devices}, indent=2) + "\n")
+    stream.write(native_options.as_json("explain", {"devices": devices}))

@@ -3,12 +3,11 @@
 
 from __future__ import annotations
 
-import json
 from typing import Annotated, Any
 
 import typer
 
-from dmctl.cli import stream
+from dmctl.cli import native_options, stream
 from dmctl.cli.grid import Column, write_rows
 from dmctl.holders import Devno, Holder, Holders, find, holders
 from dmctl.names import kernel_name
@@ -19,7 +18,7 @@ def show_holders(
         list[str],
         typer.Argument(metavar="DEVICE...", help="Name, path of a node, or MAJOR:MINOR of any block device."),
     ],
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: native_options.AsJson = False,
 ) -> None:
     """Tell who keeps a device busy.
 
@@ -68,8 +67,7 @@ def _print_json(found: list[tuple[str, Devno, Holders]]) -> None:
         }
         for name, devno, listed in found
     ]
-    version = {"command": "holders", "vers_major": 1, "vers_minor": 0}
-    stream.write(json.dumps({"output_version": version, "devices": devices}, indent=2) + "\n")
+    stream.write(native_options.as_json("holders", {"devices": devices}))
 
 
 def _object(holder: Holder) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from typing import Annotated, Any
 
@@ -11,7 +10,7 @@ import typer
 from rich.text import Text
 
 from dmctl import conditions
-from dmctl.cli import stream
+from dmctl.cli import native_options, stream
 from dmctl.cli.grid import Column, is_terminal, is_utf8, write_rows
 from dmctl.conditions import Condition, Value
 from dmctl.errors import UsageError
@@ -163,7 +162,7 @@ def show(
         str, typer.Option("--select", "-S", metavar="CONDITION", help="Only devices such as full>80 && target=thin.")
     ] = "",
     noheadings: Annotated[bool, typer.Option("--noheadings", help="No headings.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: native_options.AsJson = False,
 ) -> None:
     """Show devices: size, target, state, what they stand on and who uses them, how full they are, what is wrong.
 
@@ -259,6 +258,5 @@ def entry_object(entry: Entry) -> dict[str, Any]:
 
 
 def _print_json(entries: list[Entry]) -> None:
-    version = {"command": "show", "vers_major": 1, "vers_minor": 0}
     devices = [entry_object(entry) for entry in entries]
-    stream.write(json.dumps({"output_version": version, "devices": devices}, indent=2) + "\n")
+    stream.write(native_options.as_json("show", {"devices": devices}))

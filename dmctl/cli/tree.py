@@ -3,14 +3,13 @@
 
 from __future__ import annotations
 
-import json
 from typing import Annotated, Any
 
 import typer
 from rich.text import Text
 from rich.tree import Tree
 
-from dmctl.cli import stream
+from dmctl.cli import native_options, stream
 from dmctl.cli.grid import write
 from dmctl.cli.show import entry_object
 from dmctl.errors import UsageError
@@ -26,7 +25,7 @@ def tree(
     ] = None,
     *,
     dot: Annotated[bool, typer.Option("--dot", help="Print a graph for graphviz.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: native_options.AsJson = False,
 ) -> None:
     """Show what stands on what: sizes, targets, mounts, how full, what is wrong.
 
@@ -120,6 +119,5 @@ def _print_json(stack: Stack, tops: list[Devno]) -> None:
         }
         for node in _reached(stack, tops)
     ]
-    version = {"command": "tree", "vers_major": 1, "vers_minor": 0}
-    top = {"output_version": version, "tops": [format_devno(*devno) for devno in tops], "nodes": nodes}
-    stream.write(json.dumps(top, indent=2) + "\n")
+    facts = {"tops": [format_devno(*devno) for devno in tops], "nodes": nodes}
+    stream.write(native_options.as_json("tree", facts))
