@@ -8,7 +8,7 @@ import typer
 from dmctl.cli import native_options, signals, stream
 from dmctl.cli import thin_options as options
 from dmctl.errors import DmctlError, ExitStatus, UsageError
-from dmctl.thin import listing, live
+from dmctl.thin import listing, sources
 from dmctl.units import SECTOR_BYTES, format_size
 
 if TYPE_CHECKING:
@@ -45,7 +45,9 @@ def ls(
         if data is not None:
             from dmctl.thin import volumes
 
-            _list(*volumes.of_devices(live.offline(source), data, exclusive=exclusive), exclusive, no_headers, as_json)
+            _list(
+                *volumes.of_devices(sources.offline(source), data, exclusive=exclusive), exclusive, no_headers, as_json
+            )
         elif fields is None and not metadata_snap and (pool := _managed(source)) is not None:
             from dmctl.thin import volumes
 
@@ -56,7 +58,7 @@ def ls(
 
 def _managed(source: str) -> str | None:
     """The name of a live pool with a catalogue."""
-    pool, _ = live.find(source)
+    pool, _ = sources.find(source)
     if pool is None:
         return None
     from dmctl.thin import kernel
@@ -109,7 +111,7 @@ def _facts(entry: "Entry", exclusive: bool) -> dict[str, object]:
 
 def _thins(source: str, chosen: tuple[str, ...], metadata_snap: bool, no_headers: bool, as_json: bool) -> None:
     walk = listing.needs_walk(chosen)
-    with live.consistent(source, deep=walk, snapshot=metadata_snap) as metadata:
+    with sources.consistent(source, deep=walk, snapshot=metadata_snap) as metadata:
         found = list(listing.spaces(metadata, exclusive=walk))
         damages = metadata.damages + metadata.reader.damages()
     rows = [[space.value(name) for name in chosen] for space in found]

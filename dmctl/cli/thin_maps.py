@@ -15,11 +15,10 @@ from dmctl.errors import DmctlError, ExitStatus, UsageError
 from dmctl.thin import check as checks
 from dmctl.thin import delta as deltas
 from dmctl.thin import dump as dumps
-from dmctl.thin import metadata as sources
-from dmctl.thin.live import consistent, offline
-from dmctl.thin.metadata import Metadata
+from dmctl.thin.metadata import Metadata, opened
 from dmctl.thin.rmap import uses
 from dmctl.thin.sizes import metadata_sectors
+from dmctl.thin.sources import consistent, offline
 from dmctl.thin.spacemap import Difference
 from dmctl.units import SECTOR_BYTES
 
@@ -97,7 +96,7 @@ def check(
         if metadata_snap:
             metadata = stack.enter_context(consistent(source, deep=True, snapshot=True))
         else:
-            metadata = stack.enter_context(sources.opened(offline(source)))
+            metadata = stack.enter_context(opened(offline(source)))
         report = checks.Report([]) if super_block_only else _report(metadata, skip_mappings, metadata_snap)
     if as_json:
         stream.write(native_options.as_json("thin check", _facts(metadata, report)))

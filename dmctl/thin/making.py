@@ -29,10 +29,10 @@ from dmctl.thin.catalogue import (
     checked_name,
     slot_bytes,
 )
-from dmctl.thin.live import consistent
 from dmctl.thin.metadata import Thin, opened
 from dmctl.thin.pool import NAMES, ForeignPoolError, Pool, open_slots, own_uuid, refuse_foreign
 from dmctl.thin.sizes import MAX_USEFUL_SECTORS, metadata_sectors
+from dmctl.thin.sources import consistent
 from dmctl.thin.superblock import BLOCK_BYTES, MetadataError
 from dmctl.units import SECTOR_BYTES, format_size, parse_devno
 

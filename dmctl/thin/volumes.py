@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from dmctl.thin import slots
 from dmctl.thin.catalogue import CATALOGUE_ID, Catalogue, CatalogueError, Volume
 from dmctl.thin.listing import Space, spaces
-from dmctl.thin.live import consistent
 from dmctl.thin.metadata import Metadata, Thin, opened
 from dmctl.thin.pool import look
 from dmctl.thin.recovery import MismatchError, match
+from dmctl.thin.sources import consistent
 
 
 @dataclass(frozen=True, slots=True)
