@@ -2,6 +2,7 @@
 """The reader of thin metadata against thin-provisioning-tools, on metadata that thin_restore has made."""
 
 import itertools
+import json
 import random
 
 import pytest
@@ -56,6 +57,33 @@ def test_dump(pool, form, mappings):
     words = ["thin_dump", "-f", form, *([] if mappings else ["--skip-mappings"]), pool]
     with opened(str(pool)) as metadata:
         assert b"".join(dump(metadata, form, mappings=mappings)) == made.tool(*words)
+
+
+@pytest.mark.parametrize("form", ["xml", "human_readable"])
+def test_dump_of_thins_that_share_a_tree(tmp_path, form):
+    """As snapshots do. Runs begin and end with leaves and go over their ends; numbers and steps of every size."""
+    dice, at, runs = random.Random(5), 0, []
+    for _ in range(6000):
+        length = dice.choice((1, 1, 2, 3, 60, 130, 300))
+        time = dice.choice((0, 1, dice.randrange(1 << 24)))
+        runs.append((at, dice.randrange(DATA_BLOCKS - length), length, time))
+        at += length + dice.choice((0, 0, 1, 127, 128, dice.randrange(1 << 40)))
+    others = {thin_id: [(0, 0, 1, 0)] for thin_id in range(2, 6)}
+    path = made.restore(tmp_path, made.xml({1: runs, **others}, data_blocks=DATA_BLOCKS), size_bytes=16 * made.MIB)
+    with opened(str(path)) as metadata:
+        top, root = metadata.superblock.mappings_root, metadata.thins[1].root
+    node = bytearray(made.block(path, top))
+    values = 32 + 8 * int.from_bytes(node[20:24], "little")
+    for place in range(values, values + 5 * 8, 8):
+        node[place : place + 8] = root.to_bytes(8, "little")
+    made.write_block(path, top, made.sealed(node, made.SEEDS["node"]))
+    with opened(str(path)) as metadata:
+        assert b"".join(dump(metadata, form)) == made.tool("thin_dump", "-f", form, path)
+        listed = list(dump(metadata, "json"))
+    mappings = [thin["mappings"] for thin in json.loads(b"{" + b"".join(listed) + b"}")["devices"]]
+    assert len(mappings) == 5
+    assert all(one == mappings[0] for one in mappings)
+    assert sum(run["length"] for run in mappings[0]) == sum(run[2] for run in runs)
 
 
 def test_dump_of_one_thin(pool):
