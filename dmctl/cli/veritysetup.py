@@ -244,11 +244,10 @@ def _parameters(choices: Choices, data: str) -> Parameters:
 def _format(line: _Line) -> None:
     data, hashes = line.operands[:2]
     root_hash_file = line.options.get("root-hash-file")
-    checks.makeable(hashes, "hash image")
+    checks.make_missing(hashes, "hash image")
     if line.has("fec-device"):
-        checks.makeable(line.options["fec-device"], "FEC image")
-    if os.path.lexists(hashes):
-        checks.device(hashes)
+        checks.make_missing(line.options["fec-device"], "FEC image")
+    checks.device(hashes)
     choices = _choices(line)
     checks.geometry(choices, data, hashes)
     wrong_uuid = line.has("uuid") and choices.uuid is None
@@ -361,6 +360,8 @@ def _open(line: _Line) -> None:
     except DeviceError as error:
         if error.errno == errno.EINVAL:  # the kernel has refused the table
             raise checks.ToldError(str(error), checks.WRONG_DEVICE) from None
+        if error.verb == "create" and error.errno == errno.EBUSY:  # another process has made it meanwhile
+            raise checks.ToldError(f"Device {name} already exists.", checks.BUSY) from None
         raise
     except DmctlError as error:
         told = {

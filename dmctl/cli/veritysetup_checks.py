@@ -44,10 +44,14 @@ def _nonblocking(path: str, flags: int) -> int:
     return os.open(path, flags | os.O_NONBLOCK)  # a FIFO's writer is not waited for
 
 
-def makeable(path: str, what: str) -> None:
-    """A file that is there, or could be made."""
-    if not os.path.lexists(path) and not os.access(os.path.dirname(path) or ".", os.W_OK | os.X_OK):
-        raise ToldError(f"Cannot create {what} {path} for writing.")
+def make_missing(path: str, what: str) -> None:
+    """A file that is not there, as veritysetup makes it before it looks any further; it stays whatever comes then."""
+    try:
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+    except FileExistsError:
+        return
+    except (OSError, ValueError):
+        raise ToldError(f"Cannot create {what} {path} for writing.") from None
 
 
 def salt(text: str | None) -> bytes | None:

@@ -86,6 +86,9 @@ def open_device(
         digest = parse_root_hash(root_hash, parameters.algorithm)
         if not any_root_hash and not there.image.top_is(digest):
             raise RootHashError(f"The hash tree on {hash_path} does not fit the root hash.")
+        with suppress(NotFoundError):
+            Device(name).info()
+            raise DmctlError(f"There is a device {name} already.", errno=errno.EEXIST)
         if not shared:
             _refuse_in_use(there.data)
         nodes: dict[tuple[int, int], str] = {}
@@ -110,9 +113,6 @@ def open_device(
             **_correction(stack, there, features, nodes),
         )
         support.refuse_missing(arguments)
-        with suppress(NotFoundError):
-            Device(name).info()
-            raise DmctlError(f"There is a device {name} already.", errno=errno.EEXIST)
         line = Line(0, parameters.data_bytes // SECTOR_BYTES, "verity", arguments.to_params())
         if signature is not None and key is not None:
             stack.enter_context(UserKey(key, signature))

@@ -170,6 +170,25 @@ def test_no_name(files, name, why):
         verity.open_device(name, *files[:2], files[3])
 
 
+def test_veritysetup_opens_once(disk, prefix):
+    """Of a block device too, which the first has taken for itself; and of two at the same moment."""
+    data, hashes = disk(1 << 20), disk(1 << 20)
+    made = make(data.path, hashes.path, Choices())
+    name = prefix + "v"
+    words = ("open", data.path, name, hashes.path, made.root_hash.hex())
+    start = [dmctl_script(), "veritysetup", *words]
+    both = [subprocess.Popen(start, stderr=subprocess.PIPE) for _ in range(2)]
+    ends = sorted((one.wait(), one.stderr.read()) for one in both)
+    for one in both:
+        one.stderr.close()
+    assert ends == [(0, b""), (5, f"Device {name} already exists.\n".encode())]
+    theirs = subprocess.run([VERITYSETUP, *words], capture_output=True, check=False)
+    assert (theirs.returncode, theirs.stderr) == ends[1]
+    own = subprocess.run(start, capture_output=True, check=False)
+    assert (own.returncode, own.stdout, own.stderr) == (theirs.returncode, theirs.stdout, theirs.stderr)
+    verity.close_device(name)
+
+
 def test_called_veritysetup(files, prefix, dmctl_as, capfdbinary):
     """In this process, for a start takes long in the guest; by its name once."""
     data, hashes, _, root_hash = files
