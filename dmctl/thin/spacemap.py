@@ -73,7 +73,7 @@ class References:
         self.reader = reader
         self.metadata = Counts(reader.blocks)
         self.data = Counts(data_blocks)
-        # Memory that is taken as it is touched: a node in a hundred is one of a thin's tree, or they all are.
+        # Memory that is taken as it is touched.
         memory = mmap.mmap(-1, 8 * max(reader.blocks, 1))
         self._remembered: Any = ffi.from_buffer("uint64_t[]", memory)
 
