@@ -14,6 +14,8 @@ from dmctl.errors import DeviceError
 from dmctl.thin import kernel, making
 from dmctl.thin.batch import Batch
 from dmctl.thin.catalogue import CATALOGUE_ID
+from dmctl.thin.check import check
+from dmctl.thin.metadata import opened
 from dmctl.thin.pool import Pool, look
 from guests.fixtures import dmctl_script
 from kernel import thin_pools
@@ -28,7 +30,8 @@ def tank(prefix, disk):
     name = prefix + "tank"
     with thin_pools.tank(name, disk) as (metadata, data):
         yield name, metadata, data
-    assert b'"sound": true' in run(dmctl_script(), "thin", "check", metadata, "--json")
+    with opened(metadata, direct=True) as there:
+        assert check(there).sound
 
 
 def transaction(name):
