@@ -54,7 +54,7 @@ def commit(
 ) -> bool:
     """Commit and tell, or for --dry-run only tell what would be done. Whether it was committed."""
     if dry_run:
-        wanted = pool.planned(batch)
+        wanted = pool.planned(batch, pool.active_ids())
         messages = [one.message for one in wanted.operations if one.message]
         messages.append(f"set_transaction_id {wanted.sequence - 1} {wanted.sequence}")
         if as_json:

@@ -105,10 +105,6 @@ class Pool:
         """The thins of which there are devices, and their names."""
         return {thin_id: name for name, thin_id, _ in kernel.thin_devices(self.state)}
 
-    def planned(self, batch: Batch) -> Catalogue:
-        """What commit() would make of a batch now. Raises InUseError, UsageError."""
-        return self._planned(batch, self.active_ids())
-
     def commit(self, batch: Batch, *, flags: section.Flags | None = None) -> list[int]:
         """Make the changes of a batch. For how long each origin was suspended, in nanoseconds.
 
@@ -124,7 +120,7 @@ class Pool:
         if self.state.transaction_id != before.sequence:
             raise recovery.MismatchError(f"Another tool has changed the pool {self.name} meanwhile.")
         active = self.active_ids()
-        wanted = self._planned(batch, active)
+        wanted = self.planned(batch, active)
         try:
             self.slots.write(wanted)
             times = self._send(wanted, active, flags)
@@ -150,7 +146,8 @@ class Pool:
 
     # ---- a commit's steps ----
 
-    def _planned(self, batch: Batch, active: dict[int, str]) -> Catalogue:
+    def planned(self, batch: Batch, active: dict[int, str]) -> Catalogue:
+        """What commit() would make of a batch. active: active_ids(). Raises InUseError, UsageError."""
         wanted = batch.result(active)
         for one in wanted.operations:
             if one.kind == DELETE and one.thin_id in active:

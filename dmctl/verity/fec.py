@@ -361,7 +361,7 @@ def _run(call: Callable[[], int], job: _Job, layout: Layout, progress: Progress 
     if error := results[0]:
         _raise(error, job)
     if progress:
-        progress(layout.fec_blocks, layout.fec_blocks)
+        progress(job.struct.done_bytes // layout.block_size_bytes, layout.fec_blocks)
 
 
 def _raise(error: int, job: _Job) -> None:

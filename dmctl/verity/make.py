@@ -179,7 +179,7 @@ class _Plan:
                 roots=layout.roots,
                 block_size_bytes=layout.block_size_bytes,
                 threads=threads,
-                progress=progress and (lambda done, blocks: progress(min(before + done, blocks), blocks)),
+                progress=progress and (lambda done, blocks: progress(before + done, blocks)),
                 **how,
             )
 

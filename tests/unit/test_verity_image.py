@@ -201,6 +201,16 @@ def test_parity_and_tree_in_one_pass(block, algorithm, hash_type, blocks, roots,
         assert filecmp.cmp(tmp_path / own, tmp_path / theirs, shallow=False), own
 
 
+def test_progress_with_parity_does_not_go_back(tmp_path):
+    """The data, and then what is left of the code's blocks: the tree of 16 blocks and one above them."""
+    data, seen = random_file(tmp_path / "data", 2048 * 4096), []
+    choices = choose(fec_path=str(tmp_path / "fec"))
+    make(str(data), str(tmp_path / "hash"), choices, progress=lambda *numbers: seen.append(numbers))
+    assert seen == sorted(seen)
+    assert (2048, 2065) in seen
+    assert seen[-1] == (2065, 2065)
+
+
 def test_digests_that_cannot_be_written_beside_parity(tmp_path):
     """The file system takes no more at 64 MiB, where the tree is."""
     data = random_file(tmp_path / "data", 4 << 20)
