@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 CONTROL = "/dev/mapper/control"
 _UDEV_CONTROL = "/run/udev/control"
+_UDEV_QUEUE = "/run/udev/queue"  # there while udevd has events
 _PREFIX = "device-mapper: "
 # printk_ext_log: a record is at most 1024 - 32 bytes of text, and 8 KiB is what read(2) must offer (kernel/printk).
 _RECORD_BYTES = 8192
@@ -37,6 +38,11 @@ def udev_settle() -> bool:
     except OSError:
         return True
     return done.returncode == 0
+
+
+def udev_idle() -> bool:
+    """Whether udevd has worked off every event that the kernel has sent until now."""
+    return not os.path.exists(_UDEV_QUEUE) and udev_settle()
 
 
 def _module_folder() -> str:

@@ -286,7 +286,11 @@ Without a running udevd the nodes are made by libdevmapper; dmsetup makes none u
 or
 .Ev DM_DISABLE_UDEV
 asks for it.
-A udevd that ends while a command waits for it is not waited for any longer.
+A udevd that ends while a command waits for it is not waited for any longer,
+nor is one that has no event left and has not completed the cookie: one of its
+workers was killed, or it is the host's, and the command runs in a container
+whose semaphores udevd does not see.
+The nodes are then made as without it, with a warning; dmsetup waits for ever.
 .It
 An alias of a statistics group that contains blanks is refused; dmstats aborts.
 After wrong

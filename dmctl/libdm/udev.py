@@ -41,6 +41,11 @@ class Cookie:
         self.flags = flags
 
     @property
+    def owned(self) -> bool:
+        """Whether the transaction is this process's own."""
+        return self._own
+
+    @property
     def value(self) -> int:
         """The cookie's number, 0 while there is none (before the first task, or without udev)."""
         return int(self._value[0])
@@ -80,7 +85,9 @@ def wait(cookie: Cookie) -> None:
     """Wait until udev has finished all tasks of a transaction, then let libdevmapper mend the nodes.
 
     libdevmapper's own wait begins anew after a signal, so Python never gets to run its handler; this one does not.
-    If udevd ends meanwhile nobody will complete the cookie: then the nodes are made here, with a warning.
+    Where nobody will complete the cookie the nodes are made here, with a warning: udevd has ended, or has no event left
+    and has not completed it (one of its workers was killed; it is the host's, and the semaphore a container's). Of a
+    transaction that somebody else began only udevd's end is such a sign: a task may not have come to its request yet.
     """
     if not cookie.value or not synchronised():
         lib.dm_task_update_nodes()
@@ -92,8 +99,8 @@ def wait(cookie: Cookie) -> None:
             error = lib.dmctl_cookie_wait_zero(cookie.value, _LOOK_MS)
             if not error:
                 break
-            if error == errno.EAGAIN and not control.udev_running():
-                libdm.log(libdm.LEVEL_WARNING | 0x80, "udevd is gone; making the device nodes without it.")
+            if error == errno.EAGAIN and (why := _not_coming(cookie)):
+                libdm.log(libdm.LEVEL_WARNING | 0x80, f"{why}; making the device nodes without it.")
                 lib.dm_mknodes(ffi.NULL)
                 error = 0
                 break
@@ -106,6 +113,17 @@ def wait(cookie: Cookie) -> None:
         cookie.destroy()
     lib.dm_task_update_nodes()
     libdm.drain_log()
+
+
+def _not_coming(cookie: Cookie) -> str:
+    """Why nobody will complete a cookie, or "" where udevd may yet."""
+    if not control.udev_running():
+        return "udevd is gone"
+    value = ffi.new("int *")
+    # Its rules complete a cookie before an event is done with.
+    if cookie.owned and control.udev_idle() and not lib.dmctl_cookie_value(cookie.value, value) and value[0]:
+        return f"udevd has no event left and has not completed cookie 0x{cookie.value:x}"
+    return ""
 
 
 def create_cookie() -> int:

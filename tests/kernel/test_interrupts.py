@@ -2,6 +2,7 @@
 """Signals at the worst moments: no udev semaphore stays, no device stays suspended, and what stays can be removed."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -66,19 +67,55 @@ def test_interrupted_remove_has_removed(prefix, start, stuck_udev, dmsetup):
 
 def test_udevd_ends_during_a_cookie_wait(prefix, start, no_udev, tmp_path, dmsetup):
     """A udevd that dies is not waited for. Here one that never was: a control file makes it look as if it ran."""
-    control = Path("/run/udev/control")
+    control, queue = Path("/run/udev/control"), Path("/run/udev/queue")
     before = cookies()
     control.touch()
+    queue.touch()  # it is at work
     process = start("create", prefix + "a", "--table", TABLE)
     until(lambda: b"LIVE" in dmsetup("info", prefix + "a").out, "the live table")
     assert cookies() - before
     control.unlink()
+    queue.unlink()
     out, err = process.communicate(timeout=20)
     assert process.returncode == 0
     assert (out, err) == (b"", b"udevd is gone; making the device nodes without it.\n")
     assert os.stat(f"/dev/mapper/{prefix}a").st_rdev == os.stat("/dev/dm-0").st_rdev
     assert cookies() == before
     assert dmsetup("remove", "--verifyudev", prefix + "a").status == 0
+
+
+@pytest.fixture
+def killed_workers():
+    """A worker of udevd that has an event with a cookie is killed: its rules never come to complete it."""
+    rules = Path("/run/udev/rules.d/00-kill.rules")
+    rules.parent.mkdir(exist_ok=True)
+    rules.write_text("""ENV{DM_COOKIE}=="?*", PROGRAM="/bin/sh -c 'kill -KILL $$PPID'"\n""")
+    subprocess.run(["udevadm", "control", "--reload"], check=True)
+    yield
+    rules.unlink()
+    subprocess.run(["udevadm", "control", "--reload"], check=True)
+    subprocess.run(["udevadm", "settle"], check=True)
+
+
+def test_udevd_loses_an_event(prefix, killed_workers, dmctl, dmsetup):
+    """Nobody completes the cookie, and nobody ever will: the nodes are made and removed here."""
+    before = cookies()
+    for words in (("create", prefix + "a", "--table", TABLE), ("remove", prefix + "a")):
+        done = dmctl(*words)
+        assert (done.status, done.out) == (0, b"")
+        assert re.fullmatch(
+            rb"udevd has no event left and has not completed cookie 0xd4d[0-9a-f]{4}; "
+            rb"making the device nodes without it\.\n",
+            done.err,
+        )
+        assert cookies() == before
+        nodes = [node for node in os.listdir("/dev/mapper") if node.startswith(prefix)]
+        if words[0] == "create":
+            assert nodes == [prefix + "a"]
+            assert os.stat(f"/dev/mapper/{prefix}a").st_rdev == os.stat("/dev/dm-0").st_rdev
+        else:
+            assert not nodes
+    assert dmsetup("ls").out == b"No devices found\n"
 
 
 def test_no_udevd(prefix, no_udev, dmctl, dmsetup):
