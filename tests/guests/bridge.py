@@ -6,6 +6,7 @@ import os
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import replace
@@ -24,6 +25,8 @@ NODE_IDS = "node-ids.json"
 REPORTS = "reports.jsonl"
 PASSED_ON = ("PATH", "LANG", "CI")
 PASSED_ON_PREFIXES = ("DMCTL_", "LC_", "HYPOTHESIS_")
+# A guest's boot, pytest's collection there, and what a test takes after its time is over.
+_SPARE_S = 60.0
 
 
 # A guest for fewer would spend its time on booting.
@@ -92,6 +95,10 @@ class _Stopped(Exception):
     """Another guest's tests have ended the session."""
 
 
+class _Silent(Exception):
+    """A test has not ended, nor failed when its time was over: the whole guest hangs, or a process that nothing ends."""
+
+
 class _Workers:
     """Threads that run a guest each, and call pytest's hooks by turns."""
 
@@ -157,12 +164,15 @@ def _run_in_guest(
     (results / REPORTS).write_bytes(b"")
     replay = Replay(session, items, results / REPORTS)
     timeout_s: float = config.getoption("--guest-timeout")
+    silence_s: float = config.getoption("--test-timeout") + _SPARE_S
 
     def tick() -> None:
         with turn:
             if stop.is_set():
                 raise _Stopped
             replay.tick()
+            if time.monotonic() > replay.heard + silence_s:
+                raise _Silent
 
     try:
         result = guest.run(
@@ -177,8 +187,12 @@ def _run_in_guest(
         with turn:
             replay.fail_unfinished(f"the guest could not start: {error}", "")
         return
+    except _Silent:
+        with turn:
+            replay.fail_unfinished(f"guest killed, silent for {silence_s:g} s", _left_in(results))
+        return
     with turn:
-        replay.fail_unfinished(*_what_ended(result, timeout_s, results))
+        replay.fail_unfinished(_what_ended(result, timeout_s), _left_in(results))
     if replay.unfinished == 0 and result.exit_status not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
         raise pytest.UsageError(f"pytest in the guest ended with {result.exit_status}\n{tail(results / 'stdout')}")
 
@@ -188,6 +202,8 @@ class Replay:
 
     def __init__(self, session: pytest.Session, items: list[pytest.Item], source: Path) -> None:
         self.unfinished = 0
+        self.heard = time.monotonic()
+        """When the last report came."""
         self._session = session
         self._pending = {item.nodeid: item for item in items}
         self._phases: dict[str, set[str]] = {}
@@ -203,6 +219,7 @@ class Replay:
         if not whole:
             return
         self._offset += len(whole) + 1
+        self.heard = time.monotonic()
         for line in whole.split(b"\n"):
             self._replay(json.loads(line))
 
@@ -263,15 +280,18 @@ class Replay:
             raise self._session.Interrupted(self._session.shouldstop)
 
 
-def _what_ended(result: GuestResult, timeout_s: float, results: Path) -> tuple[str, str]:
+def _what_ended(result: GuestResult, timeout_s: float) -> str:
     if result.timed_out:
-        what = f"guest killed after {timeout_s:g} s"
-    elif result.exit_status is None:
-        what = "guest died"
-    else:
-        output = tail(results / "stdout") + tail(results / "stderr")
-        return f"pytest in the guest ended with {result.exit_status} before this test", f"Its output:\n{output}"
-    return what, f"Its console:\n{result.console_tail}"
+        return f"guest killed after {timeout_s:g} s"
+    if result.exit_status is None:
+        return "guest died"
+    return f"pytest in the guest ended with {result.exit_status} before this test"
+
+
+def _left_in(results: Path) -> str:
+    parts = {"console": ("console",), "output": ("stdout", "stderr")}
+    told = {part: "".join(tail(results / name) for name in names) for part, names in parts.items()}
+    return "\n".join(f"Its {part}:\n{text}" for part, text in told.items() if text)
 
 
 def _pytest_command(config: pytest.Config, items: list[pytest.Item], results: Path, kernel: str) -> list[str]:
@@ -296,6 +316,7 @@ def _pytest_command(config: pytest.Config, items: list[pytest.Item], results: Pa
     command += ["--runxfail"] * option.runxfail
     command += [f"--override-ini={setting}" for setting in option.override_ini or ()]
     command += [f"-W{warning}" for warning in option.pythonwarnings or ()]
+    command += [f"--test-timeout={config.getoption('--test-timeout'):g}"]
     return [*command, f"--bridge={results}", *sorted({str(item.path) for item in items})]
 
 

@@ -2,12 +2,14 @@
 """The guest's end of a test session: run the tests that were asked for, write each report for the host to replay."""
 
 import json
+from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from guests.bridge import NODE_IDS, REPORTS
+from guests.running import limited
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -25,6 +27,7 @@ class Reporter:
         self._config = config
         self._wanted: list[str] = json.loads((folder / NODE_IDS).read_text())
         self._target = folder / REPORTS
+        self._limit_s: float = config.getoption("--test-timeout")
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -34,6 +37,13 @@ class Reporter:
         config.hook.pytest_deselected(items=[item for item in items if item not in chosen])
         # In the host's order: a plugin there may have changed it.
         items[:] = selected
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_setup(self) -> Generator[None, object, object]:
+        with limited(self._limit_s):
+            return (yield)
+
+    pytest_runtest_call = pytest_runtest_teardown = pytest_runtest_setup
 
     def pytest_runtest_logstart(self, nodeid: str, location: tuple[str, int | None, str]) -> None:
         self._write({"event": "start", "nodeid": nodeid, "location": location})

@@ -35,7 +35,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="where tests marked `kernel` run: a user-mode Linux guest (default; those of tests/qemu in QEMU), QEMU, "
         "this machine (as root), nowhere",
     )
-    group.addoption("--guest-timeout", type=float, default=1500.0, metavar="S", help="kill the guest after S seconds")
+    group.addoption("--guest-timeout", type=float, default=1500.0, metavar="S", help="kill a guest after S seconds")
+    group.addoption(
+        "--test-timeout", type=float, default=400.0, metavar="S", help="fail a test in a guest after S seconds"
+    )
     group.addoption(
         "--guests",
         type=int,

@@ -11,6 +11,7 @@ import pytest
 
 from guests.fixtures import dmctl_script
 from guests.kernel_state import DMSETUP
+from guests.running import snapshot
 from kernel.child import in_child
 
 PLACE = Path(DMSETUP).resolve()
@@ -77,21 +78,8 @@ def in_time(act, limit_s=LIMIT_S):
     try:
         return in_child(act, limit_ms=int(limit_s * 1000))
     except AssertionError as error:
-        error.add_note("\n".join([*running(), Path("/proc/sysvipc/sem").read_text()]))
+        error.add_note(snapshot())
         raise
-
-
-def running():
-    """A line for each process: number, name, state, where in the kernel it waits, command line."""
-    for folder in sorted(Path("/proc").glob("[0-9]*"), key=lambda folder: int(folder.name)):
-        try:
-            stat, place = (folder / "stat").read_text(), (folder / "wchan").read_text()
-            words = (folder / "cmdline").read_text().replace("\0", " ")
-        except (FileNotFoundError, ProcessLookupError):
-            continue  # ended while we looked
-        name, state = stat[: stat.rindex(")") + 1], stat[stat.rindex(")") + 2]
-        if words:  # else a thread of the kernel's
-            yield f"{name} {state} {place} {words}"
 
 
 def comparable(properties):
