@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """The guest's end of a test session: run the tests that were asked for, write each report for the host to replay."""
 
+import gc
 import json
 from collections.abc import Generator
 from pathlib import Path
@@ -37,6 +38,10 @@ class Reporter:
         config.hook.pytest_deselected(items=[item for item in items if item not in chosen])
         # In the host's order: a plugin there may have changed it.
         items[:] = selected
+
+    def pytest_collection_finish(self) -> None:
+        gc.collect()
+        gc.freeze()  # in tests that fork, garbage is looked for in what they have made themselves
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_setup(self) -> Generator[None, object, object]:
