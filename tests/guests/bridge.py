@@ -96,7 +96,7 @@ class _Stopped(Exception):
 
 
 class _Silent(Exception):
-    """A test has not ended, nor failed when its time was over: the whole guest hangs, or a process that nothing ends."""
+    """A test has not ended, nor failed when its time was over: the guest hangs, or a process that nothing ends."""
 
 
 class _Workers:
