@@ -218,8 +218,8 @@ def carry_out(world, tool, setup, line, stdin):
 
 
 @pytest.mark.parametrize(("setup", "line", "stdin"), CREATE + LOAD + STATE + REMOVE + MESSAGE + CONCISE + OTHER)
-def test_same_change(setup, line, stdin, prefix, disk, dmsetup, dmctl, dmctl_as, tmp_path):
-    world = World(prefix, disk, dmsetup, tmp_path)
+def test_same_change(setup, line, stdin, prefix, standing_disks, dmsetup, dmctl, dmctl_as, tmp_path):
+    world = World(prefix, standing_disks, dmsetup, tmp_path)
     expected, expected_state = carry_out(world, dmsetup, setup, line, stdin)
     own, own_state = carry_out(world, dmctl, setup, line, stdin)
     assert own.out == expected.out

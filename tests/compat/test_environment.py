@@ -53,8 +53,8 @@ def programs():
 
 
 @pytest.fixture
-def world(prefix, disk, dmsetup, tmp_path):
-    made = World(prefix, disk, dmsetup, tmp_path)
+def world(prefix, standing_disks, dmsetup, tmp_path):
+    made = World(prefix, standing_disks, dmsetup, tmp_path)
     yield made
     made.take_down()
 

@@ -38,8 +38,8 @@ LOSETUP_LINES = [
 
 
 @pytest.mark.parametrize("name", ["losetup", "dmlosetup"])
-def test_losetup(name, prefix, disk, dmsetup, dmctl_as, tmp_path):
-    world = World(prefix, disk, dmsetup, tmp_path)
+def test_losetup(name, prefix, standing_disks, dmsetup, dmctl_as, tmp_path):
+    world = World(prefix, standing_disks, dmsetup, tmp_path)
     theirs = tmp_path / name
     theirs.symlink_to("/sbin/dmsetup")
 
@@ -66,8 +66,8 @@ def test_losetup(name, prefix, disk, dmsetup, dmctl_as, tmp_path):
 
 
 @pytest.fixture
-def stack(prefix, disk, dmsetup, tmp_path):
-    world = World(prefix, disk, dmsetup, tmp_path)
+def stack(prefix, standing_disks, dmsetup, tmp_path):
+    world = World(prefix, standing_disks, dmsetup, tmp_path)
     world.set_up(STACK)
     yield world
     world.take_down()

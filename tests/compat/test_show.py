@@ -306,9 +306,9 @@ ONLY_AS_DMSETUP = (
 
 
 @pytest.mark.parametrize("state", LINES)
-def test_same_answers(state, prefix, disk, dmsetup, tmp_path):
+def test_same_answers(state, prefix, standing_disks, dmsetup, tmp_path):
     setup, lines = LINES[state]
-    world = World(prefix, disk, dmsetup, tmp_path)
+    world = World(prefix, standing_disks, dmsetup, tmp_path)
     try:
         world.set_up(setup)
         before = world.describe()

@@ -224,9 +224,9 @@ ONLY_AS_DMSTATS = ("print --allregions", "print --regionid -1 {p}a")
 
 
 @pytest.fixture
-def regions(prefix, disk, dmsetup, tmp_path):
+def regions(prefix, standing_disks, dmsetup, tmp_path):
     """regions(lines): two devices with the statistics regions that these lines of dmstats make."""
-    world = World(prefix, disk, dmsetup, tmp_path)
+    world = World(prefix, standing_disks, dmsetup, tmp_path)
     world.set_up(DEVICES)
 
     def make(lines):

@@ -6,8 +6,7 @@ import re
 import subprocess
 
 from guests import ioctl
-
-LOOP_SECTORS = 16384
+from guests.loop import clear
 
 # States, as dmsetup command lines. In them and in the lines compared, {p} is the test's name prefix, {l} and {l2} are
 # its loop devices, {ro} is a read-only one, {file} and {badfile} are table files.
@@ -32,11 +31,10 @@ CRYPT = [
 class World:
     """The state that a comparison is about."""
 
-    def __init__(self, prefix, disk, dmsetup, tmp_path):
+    def __init__(self, prefix, standing_disks, dmsetup, tmp_path):
         self.dmsetup = dmsetup
-        self.loops = loops = [disk(LOOP_SECTORS * 512), disk(LOOP_SECTORS * 512)]
-        read_only = disk(LOOP_SECTORS * 512, read_only=True)
-        self.words = {"p": prefix, "l": loops[0].path, "l2": loops[1].path, "ro": read_only.path}
+        *self.loops, read_only = standing_disks
+        self.words = {"p": prefix, "l": self.loops[0].path, "l2": self.loops[1].path, "ro": read_only.path}
         for name, text in (("file", "0 8 zero\n8 8 error\n"), ("badfile", "0 8 zero\n\n# x\n8 frob\n")):
             self.words[name] = str(tmp_path / name)
             (tmp_path / name).write_text(text)
@@ -46,8 +44,7 @@ class World:
 
     def set_up(self, setup):
         for loop in self.loops:  # what a target has written there is part of the state
-            with open(loop.path, "wb") as blocks:
-                blocks.write(bytes(1 << 20))
+            clear(loop)
         for words in setup:
             result = self.dmsetup(*self.expand(words))
             assert result.status == 0, result

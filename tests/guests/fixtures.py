@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from guests.kernel_state import DMSETUP, KernelLog, KernelState, clean_up, left_since
-from guests.loop import Disk, attach, detach
+from guests.loop import Disk, attach, detach, in_folder
 from guests.plugin import is_kernel_test
 from guests.uml import UDEVD
 
@@ -137,6 +137,14 @@ def disk(tmp_path: Path) -> Iterator[Callable[..., Disk]]:
         detach(made)
     for backing in files:  # pytest keeps its folders, and the guest's tmpfs is small
         backing.unlink()
+
+
+@pytest.fixture(scope="session")
+def standing_disks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Disk, Disk, Disk]]:
+    """Two loop devices of 8 MiB and a read-only one, the same for all tests that ask for them: udev looks at each loop
+    device that comes and goes, which takes longer than a small test."""
+    with in_folder(tmp_path_factory.mktemp("standing")) as make:
+        yield make(8 << 20), make(8 << 20), make(8 << 20, read_only=True)
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ LOOP_CTL_GET_FREE = 0x4C82
 LOOP_CONFIGURE = 0x4C0A
 LOOP_CLR_FD = 0x4C01
 LO_FLAGS_READ_ONLY = 1
+BLKDISCARD = 0x1277  # linux/fs.h
 # struct loop_config: fd, block_size, struct loop_info64 (offset, size limit and the like; flags; file name; keys),
 # eight reserved words.
 CONFIG = struct.Struct("=II 5Q 4I 64s 64s 32s 2Q 8Q")
@@ -61,16 +62,30 @@ def detach(disk: Disk) -> None:
                 raise
 
 
+def clear(disk: Disk) -> None:
+    """Let go of what was written. One that is empty is not opened: udev would look at it when it is closed."""
+    with disk.backing.open("rb") as file:
+        try:
+            os.lseek(file.fileno(), 0, os.SEEK_DATA)
+        except OSError as error:
+            if error.errno == errno.ENXIO:  # there is no data
+                return
+            raise
+    with open(disk.path, "r+b") as loop:
+        fcntl.ioctl(loop, BLKDISCARD, struct.pack("=QQ", 0, disk.sectors * 512))
+
+
 @contextmanager
-def in_folder(folder: Path) -> Iterator[Callable[[int], Disk]]:
-    """make(size_bytes): loop devices over new sparse files disk0, disk1 and so on, which stay when these are freed."""
+def in_folder(folder: Path) -> Iterator[Callable[..., Disk]]:
+    """make(size_bytes, read_only=False): loop devices over new sparse files disk0, disk1 and so on, which stay when
+    these are freed."""
     disks: list[Disk] = []
 
-    def make(size_bytes: int) -> Disk:
+    def make(size_bytes: int, *, read_only: bool = False) -> Disk:
         path = folder / f"disk{len(disks)}"
         with path.open("xb") as file:
             file.truncate(size_bytes)
-        disks.append(attach(path))
+        disks.append(attach(path, read_only=read_only))
         return disks[-1]
 
     try:

@@ -154,9 +154,9 @@ def changes(world, setup, before, lines):
 
 
 @pytest.mark.parametrize("command", LINES)
-def test_both_doors(command, prefix, disk, dmsetup, tmp_path):
+def test_both_doors(command, prefix, standing_disks, dmsetup, tmp_path):
     setup, lines = LINES[command]
-    world = World(prefix, disk, dmsetup, tmp_path)
+    world = World(prefix, standing_disks, dmsetup, tmp_path)
     lines = [world.expand(line.split("|") if "|" in line else line.split()) for line in lines]
     try:
         world.set_up(setup)
