@@ -86,11 +86,11 @@ def open_device(
         digest = parse_root_hash(root_hash, parameters.algorithm)
         if not any_root_hash and not there.image.top_is(digest):
             raise RootHashError(f"The hash tree on {hash_path} does not fit the root hash.")
-        with suppress(NotFoundError):
-            Device(name).info()
-            raise DmctlError(f"There is a device {name} already.", errno=errno.EEXIST)
-        if not shared:
-            _refuse_in_use(there.data)
+        try:
+            if not shared:
+                _refuse_in_use(there.data)
+        finally:  # this comes first; but who has the data, at this moment too, has had the name before
+            _refuse_taken(name)
         nodes: dict[tuple[int, int], str] = {}
         key = None if signature is None else f"dmctl-{uuids.uuid4().hex}"
         arguments = VerityArguments(
@@ -147,6 +147,12 @@ def _correction(
         "fec_start_blocks": features.fec_offset_bytes // block_bytes,
         "fec_roots": features.fec_roots,
     }
+
+
+def _refuse_taken(name: str) -> None:
+    with suppress(NotFoundError):
+        Device(name).info()
+        raise DmctlError(f"There is a device {name} already.", errno=errno.EEXIST)
 
 
 def _refuse_in_use(data: Place) -> None:

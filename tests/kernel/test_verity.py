@@ -189,6 +189,25 @@ def test_veritysetup_opens_once(disk, prefix):
     verity.close_device(name)
 
 
+def test_name_and_data_taken_meanwhile(disk, prefix, monkeypatch):
+    """By another process that opens the same: what it has taken first, the name, is what is told."""
+    data, hashes = disk(1 << 20), disk(1 << 20)
+    made = make(data.path, hashes.path, Choices())
+    words = (prefix + "v", data.path, hashes.path, made.root_hash.hex())
+    look = verity._refuse_in_use
+
+    def too_late(place):
+        monkeypatch.undo()
+        verity.open_device(*words)
+        look(place)
+
+    monkeypatch.setattr(verity, "_refuse_in_use", too_late)
+    with pytest.raises(DmctlError, match="already") as refused:
+        verity.open_device(*words)
+    assert refused.value.errno == errno.EEXIST
+    verity.close_device(prefix + "v")
+
+
 def test_called_veritysetup(files, prefix, dmctl_as, capfdbinary):
     """In this process, for a start takes long in the guest; by its name once."""
     data, hashes, _, root_hash = files
