@@ -18,10 +18,15 @@ from dmctl.units import SECTOR_BYTES
 _BLKSSZGET, _BLKROGET, _BLKROSET = 0x1268, 0x125E, 0x125D
 
 
+def refuse_odd_name(name: str) -> None:
+    """Raises UsageError where it is no name that a device can have."""
+    if not name or "/" in name:
+        raise UsageError(f"{name!r} is no name of a device: {'it has a / in it' if name else 'it is empty'}.")
+
+
 def refuse_name(name: str) -> None:
     """Raises UsageError where it is no name; DmctlError, EEXIST, where there is such a device."""
-    if not name or "/" in name:
-        raise UsageError(f"{name!r} is no name of a device.")
+    refuse_odd_name(name)
     try:
         Device(name).info()
     except NotFoundError:

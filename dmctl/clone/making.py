@@ -15,8 +15,8 @@ from dmctl.clone.live import CloneError
 from dmctl.clone.planning import Choices, Plan, lines, plan, refuse_same
 from dmctl.clone.recipe import FINISHED, LIVE, NEW, Recipe, changing
 from dmctl.device import Device
-from dmctl.disk import Disk
-from dmctl.errors import DmctlError, InUseError, NotFoundError, UsageError
+from dmctl.disk import Disk, refuse_odd_name
+from dmctl.errors import DmctlError, InUseError, NotFoundError
 from dmctl.lock import locked
 from dmctl.thin.superblock import BLOCK_BYTES
 
@@ -24,8 +24,7 @@ from dmctl.thin.superblock import BLOCK_BYTES
 @contextmanager
 def _making(name: str) -> Iterator[None]:
     """No other clone is made meanwhile: devices that are free now stay so. Nor is this one changed."""
-    if "/" in name:
-        raise UsageError(f"{name!r} is no name of a device.")
+    refuse_odd_name(name)
     with locked("clones", "clones"), changing(name):
         yield
 

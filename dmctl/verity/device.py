@@ -6,12 +6,13 @@ from __future__ import annotations
 import errno
 import os
 import uuid as uuids
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
 from dmctl import control, loop
 from dmctl.device import Device
+from dmctl.disk import refuse_name, refuse_odd_name
 from dmctl.errors import DeviceError, DmctlError, ExitStatus, NotFoundError, UsageError
 from dmctl.info import Info
 from dmctl.libdm.keyring import UserKey
@@ -76,8 +77,7 @@ def open_device(
     Raises RootHashError where the top of the tree does not fit the root hash, SuperblockError, UsageError, DeviceError.
     """
     features = features or Features()
-    if not name or "/" in name:
-        raise UsageError(f"{name!r} is no name of a device: {'it has a / in it' if name else 'it is empty'}.")
+    refuse_odd_name(name)
     with ExitStack() as stack:
         there = stack.enter_context(
             open_existing(data_path, hash_path, hash_offset_bytes=hash_offset_bytes, parameters=parameters)
@@ -90,7 +90,7 @@ def open_device(
             if not shared:
                 _refuse_in_use(there.data)
         finally:  # this comes first; but who has the data, at this moment too, has had the name before
-            _refuse_taken(name)
+            refuse_name(name)
         nodes: dict[tuple[int, int], str] = {}
         key = None if signature is None else f"dmctl-{uuids.uuid4().hex}"
         arguments = VerityArguments(
@@ -147,12 +147,6 @@ def _correction(
         "fec_start_blocks": features.fec_offset_bytes // block_bytes,
         "fec_roots": features.fec_roots,
     }
-
-
-def _refuse_taken(name: str) -> None:
-    with suppress(NotFoundError):
-        Device(name).info()
-        raise DmctlError(f"There is a device {name} already.", errno=errno.EEXIST)
 
 
 def _refuse_in_use(data: Place) -> None:
