@@ -40,9 +40,34 @@ def udev_settle() -> bool:
     return done.returncode == 0
 
 
-def udev_idle() -> bool:
-    """Whether udevd has worked off every event that the kernel has sent until now."""
-    return not os.path.exists(_UDEV_QUEUE) and udev_settle()
+def udev_busy() -> bool:
+    """Whether udevd has events that it has read and not worked off."""
+    return os.path.exists(_UDEV_QUEUE)
+
+
+def udev_answers() -> bool:
+    """Whether udevd answers within 10 s. It does so after it has read what the kernel has sent until now."""
+    import subprocess
+
+    try:
+        done = subprocess.run(["udevadm", "control", "--ping", "--timeout=10"], capture_output=True, check=False)
+    except OSError:
+        return False
+    return done.returncode == 0
+
+
+def udev_dead() -> bool:
+    """Whether udevd has ended and left its socket behind. For when it does not answer: it logs such a question."""
+    import socket
+
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_NONBLOCK) as asking:
+        try:
+            asking.connect(_UDEV_CONTROL)
+        except (ConnectionRefusedError, FileNotFoundError):
+            return True
+        except OSError:
+            return False
+    return False
 
 
 def _module_folder() -> str:

@@ -119,11 +119,15 @@ def _not_coming(cookie: Cookie) -> str:
     """Why nobody will complete a cookie, or "" where udevd may yet."""
     if not control.udev_running():
         return "udevd is gone"
+    if not cookie.owned or control.udev_busy():
+        return ""
+    if not control.udev_answers():
+        return "udevd is gone" if control.udev_dead() else ""
     value = ffi.new("int *")
-    # Its rules complete a cookie before an event is done with.
-    if cookie.owned and control.udev_idle() and not lib.dmctl_cookie_value(cookie.value, value) and value[0]:
-        return f"udevd has no event left and has not completed cookie 0x{cookie.value:x}"
-    return ""
+    # Its rules complete a cookie before it is done with the event.
+    if control.udev_busy() or lib.dmctl_cookie_value(cookie.value, value) or not value[0]:
+        return ""
+    return f"udevd has no event left and has not completed cookie 0x{cookie.value:x}"
 
 
 def create_cookie() -> int:

@@ -157,7 +157,7 @@ def no_udev() -> Iterator[None]:
         yield
         return
     subprocess.run(["udevadm", "settle"], check=True)
-    pid = _udevd_pid()
+    pid = udevd_pid()
     ended = os.pidfd_open(pid)
     try:
         signal.pidfd_send_signal(ended, signal.SIGTERM)
@@ -175,7 +175,7 @@ def no_udev() -> Iterator[None]:
         subprocess.run(["udevadm", "settle"], check=True)
 
 
-def _udevd_pid() -> int:
+def udevd_pid() -> int:
     """The daemon, not one of its workers: they have the same name, but not process 1 as their parent."""
     for stat in Path("/proc").glob("[0-9]*/stat"):
         try:

@@ -4,13 +4,16 @@
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
+from guests.fixtures import udevd_pid
 from guests.kernel_state import KernelState
 
 DM_DEV_SUSPEND, DM_TABLE_LOAD = 6, 9  # include/uapi/linux/dm-ioctl.h; a resume is a suspend with another flag
@@ -65,23 +68,50 @@ def test_interrupted_remove_has_removed(prefix, start, stuck_udev, dmsetup):
     assert cookies() == before
 
 
-def test_udevd_ends_during_a_cookie_wait(prefix, start, no_udev, tmp_path, dmsetup):
-    """A udevd that dies is not waited for. Here one that never was: a control file makes it look as if it ran."""
+@pytest.mark.parametrize("socket_stays", [False, True])
+def test_udevd_ends_during_a_cookie_wait(socket_stays, prefix, start, no_udev, dmsetup):
+    """A udevd that dies is not waited for. Here one that never was: a socket makes it look as if it ran."""
     control, queue = Path("/run/udev/control"), Path("/run/udev/queue")
     before = cookies()
-    control.touch()
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as left:
+        left.bind(str(control))
     queue.touch()  # it is at work
     process = start("create", prefix + "a", "--table", TABLE)
     until(lambda: b"LIVE" in dmsetup("info", prefix + "a").out, "the live table")
     assert cookies() - before
-    control.unlink()
+    if not socket_stays:
+        control.unlink()
     queue.unlink()
     out, err = process.communicate(timeout=20)
+    control.unlink(missing_ok=True)
     assert process.returncode == 0
     assert (out, err) == (b"", b"udevd is gone; making the device nodes without it.\n")
     assert os.stat(f"/dev/mapper/{prefix}a").st_rdev == os.stat("/dev/dm-0").st_rdev
     assert cookies() == before
     assert dmsetup("remove", "--verifyudev", prefix + "a").status == 0
+
+
+def test_udevd_does_not_answer_for_a_while(prefix, start, dmsetup):
+    """It is waited for: the event is still to come."""
+    udevd = udevd_pid()
+    before = cookies()
+    os.kill(udevd, signal.SIGSTOP)
+    try:
+        process = start("create", prefix + "a", "--table", TABLE)
+        asked = "udevadm\0control\0--ping\0"
+        until(lambda: any(asked in words for words in command_lines()), "the question whether it is there")
+    finally:
+        os.kill(udevd, signal.SIGCONT)
+    assert (*process.communicate(timeout=20), process.returncode) == (b"", b"", 0)
+    assert os.readlink(f"/dev/mapper/{prefix}a") == "../dm-0", "made by udevd"
+    assert cookies() == before
+    assert dmsetup("remove", prefix + "a").status == 0
+
+
+def command_lines():
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(FileNotFoundError, ProcessLookupError):
+            yield path.read_text()
 
 
 @pytest.fixture
