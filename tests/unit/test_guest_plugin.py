@@ -186,11 +186,11 @@ def test_waits():
 def test_passes():
     pass
 """
-    session = Session(tmp_path, source, "--test-timeout=2")
+    session = Session(tmp_path, source, "--test-timeout=4")
     assert session.status == 1
     waits = session.cases["test_waits"]["failure"]
-    assert "does not end in 2 s" in waits and "time.sleep(60)" in waits
-    assert "--test-timeout=2" in waits and "systemd-udevd --daemon" in waits, "what runs"
+    assert "does not end in 4 s" in waits and "time.sleep(60)" in waits
+    assert "--test-timeout=4" in waits and "systemd-udevd --daemon" in waits, "what runs"
     assert session.cases["test_passes"] == {}
 
 
