@@ -45,14 +45,17 @@ def udev_busy() -> bool:
     return os.path.exists(_UDEV_QUEUE)
 
 
-def udev_answers() -> bool:
-    """Whether udevd answers within 10 s. It does so after it has read what the kernel has sent until now."""
+def udev_answers() -> bool | None:
+    """Whether udevd answers within 10 s. It does so after it has read what the kernel has sent until now.
+
+    None where there is no udevadm to ask it.
+    """
     import subprocess
 
     try:
         done = subprocess.run(["udevadm", "control", "--ping", "--timeout=10"], capture_output=True, check=False)
     except OSError:
-        return False
+        return None
     return done.returncode == 0
 
 

@@ -139,6 +139,8 @@ Where the kernel's reason for a failure is read from.
 Without the permission to read it, the reason is left out.
 .It Pa /run/udev/control
 Without this socket udevd does not run, and libdevmapper makes the nodes.
+.It Pa /run/udev/queue
+There while udevd has events.
 .El
 .Sh EXIT STATUS
 Commands that

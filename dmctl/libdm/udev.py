@@ -121,11 +121,12 @@ def _not_coming(cookie: Cookie) -> str:
         return "udevd is gone"
     if not cookie.owned or control.udev_busy():
         return ""
-    if not control.udev_answers():
-        return "udevd is gone" if control.udev_dead() else ""
+    answers = control.udev_answers()
+    if answers is False and control.udev_dead():
+        return "udevd is gone"
     value = ffi.new("int *")
     # Its rules complete a cookie before it is done with the event.
-    if control.udev_busy() or lib.dmctl_cookie_value(cookie.value, value) or not value[0]:
+    if not answers or control.udev_busy() or lib.dmctl_cookie_value(cookie.value, value) or not value[0]:
         return ""
     return f"udevd has no event left and has not completed cookie 0x{cookie.value:x}"
 
