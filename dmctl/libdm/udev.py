@@ -41,11 +41,6 @@ class Cookie:
         self.flags = flags
 
     @property
-    def owned(self) -> bool:
-        """Whether the transaction is this process's own."""
-        return self._own
-
-    @property
     def value(self) -> int:
         """The cookie's number, 0 while there is none (before the first task, or without udev)."""
         return int(self._value[0])
@@ -119,7 +114,7 @@ def _not_coming(cookie: Cookie) -> str:
     """Why nobody will complete a cookie, or "" where udevd may yet."""
     if not control.udev_running():
         return "udevd is gone"
-    if not cookie.owned or control.udev_busy():
+    if not cookie._own or control.udev_busy():
         return ""
     answers = control.udev_answers()
     if answers is False and control.udev_dead():
