@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from guests import udevd
 from guests.kernel_state import DMSETUP, KernelLog, KernelState, clean_up, left_since
 from guests.loop import Disk, attach, detach, in_folder
 from guests.plugin import is_kernel_test
@@ -157,7 +158,7 @@ def no_udev() -> Iterator[None]:
         yield
         return
     subprocess.run(["udevadm", "settle"], check=True)
-    pid = udevd_pid()
+    pid = udevd.pid()
     ended = os.pidfd_open(pid)
     try:
         signal.pidfd_send_signal(ended, signal.SIGTERM)
@@ -173,18 +174,6 @@ def no_udev() -> Iterator[None]:
     finally:
         subprocess.run([UDEVD, "--daemon"], check=True, stderr=subprocess.DEVNULL)
         subprocess.run(["udevadm", "settle"], check=True)
-
-
-def udevd_pid() -> int:
-    """The daemon, not one of its workers: they have the same name, but not process 1 as their parent."""
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            name, _, rest = stat.read_text().partition("(")[2].rpartition(")")
-        except (FileNotFoundError, ProcessLookupError):
-            continue  # ended while we looked
-        if name == "systemd-udevd" and rest.split()[1] == "1":
-            return int(stat.parts[-2])
-    raise LookupError("/run/udev/control exists and no systemd-udevd runs")
 
 
 @pytest.fixture

@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from guests.fixtures import dmctl_script, udevd_pid
+from guests import udevd
+from guests.fixtures import dmctl_script
 from guests.kernel_state import KernelState
 
 DM_DEV_SUSPEND, DM_TABLE_LOAD = 6, 9  # include/uapi/linux/dm-ioctl.h; a resume is a suspend with another flag
@@ -35,11 +36,9 @@ def until(condition, what, seconds=20):
 @pytest.fixture
 def stuck_udev():
     """udevd runs, but finishes no event: a cookie stays as it is."""
-    subprocess.run(["udevadm", "settle"], check=True)
-    subprocess.run(["udevadm", "control", "--stop-exec-queue"], check=True)
-    yield
-    subprocess.run(["udevadm", "control", "--start-exec-queue"], check=True)
-    subprocess.run(["udevadm", "settle"], check=True)
+    with udevd.paused():
+        yield
+    udevd.settle()
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
@@ -93,15 +92,11 @@ def test_udevd_ends_during_a_cookie_wait(socket_stays, prefix, start, no_udev, d
 
 def test_udevd_does_not_answer_for_a_while(prefix, start, dmsetup):
     """It is waited for: the event is still to come."""
-    udevd = udevd_pid()
     before = cookies()
-    os.kill(udevd, signal.SIGSTOP)
-    try:
+    with udevd.paused():
         process = start("create", prefix + "a", "--table", TABLE)
         asked = "udevadm\0control\0--ping\0"
         until(lambda: any(asked in words for words in command_lines()), "the question whether it is there")
-    finally:
-        os.kill(udevd, signal.SIGCONT)
     assert (*process.communicate(timeout=20), process.returncode) == (b"", b"", 0)
     assert os.readlink(f"/dev/mapper/{prefix}a") == "../dm-0", "made by udevd"
     assert cookies() == before
@@ -120,11 +115,10 @@ def killed_workers():
     rules = Path("/run/udev/rules.d/00-kill.rules")
     rules.parent.mkdir(exist_ok=True)
     rules.write_text("""ENV{DM_COOKIE}=="?*", PROGRAM="/bin/sh -c 'kill -KILL $$PPID'"\n""")
-    subprocess.run(["udevadm", "control", "--reload"], check=True)
+    udevd.reload()
     yield
     rules.unlink()
-    subprocess.run(["udevadm", "control", "--reload"], check=True)
-    subprocess.run(["udevadm", "settle"], check=True)
+    udevd.reload()
 
 
 @pytest.mark.parametrize("why", ["event lost", "another IPC namespace"])

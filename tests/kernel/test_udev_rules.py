@@ -18,6 +18,7 @@ from dmctl.device import Device
 from dmctl.libdm import task as dm
 from dmctl.libdm import udev
 from dmctl.table import Line
+from guests import udevd
 from guests.kernel_state import KernelState
 from kernel.stand_in import (
     PLACE,
@@ -301,10 +302,10 @@ def rules_without_sysfs():
     override = Path("/run/udev/rules.d") / RULES.name
     override.parent.mkdir(exist_ok=True)
     override.write_text(text)
-    run("udevadm", "control", "--reload")
+    udevd.reload()
     yield
     override.unlink()
-    run("udevadm", "control", "--reload")
+    udevd.reload()
 
 
 def test_rules_that_ask_for_names(rules_without_sysfs, debian, prefix, disk):

@@ -18,6 +18,7 @@ from dmctl.verity.existing import open_existing
 from dmctl.verity.make import Choices, make
 from dmctl.verity.places import opened
 from dmctl.verity.repair import Parity, repair
+from guests import udevd
 from guests.fixtures import dmctl_script
 from guests.kernel_state import DMSETUP
 from kernel.stand_in import run
@@ -91,11 +92,11 @@ def curious_udev():
     os.makedirs(os.path.dirname(rules), exist_ok=True)
     with open(rules, "w") as file:
         file.write(f"""ENV{{DM_VERITY_ERR_BLOCK_NR}}=="?*", PROGRAM="/bin/sh -c '{once}'"\n""")
-    subprocess.run(["udevadm", "control", "--reload"], check=True)
+    udevd.reload()
     yield flag
     os.unlink(rules)
     os.unlink(flag)
-    subprocess.run(["udevadm", "control", "--reload"], check=True)
+    udevd.reload()
 
 
 def test_close_while_udev_looks_at_it(files, prefix, curious_udev):
