@@ -105,6 +105,22 @@ class Pool:
         """The thins of which there are devices, and their names."""
         return {thin_id: name for name, thin_id, _ in kernel.thin_devices(self.state)}
 
+    def planned(self, batch: Batch, active: dict[int, str]) -> Catalogue:
+        """What commit() would make of a batch. active: active_ids(). Raises InUseError, UsageError."""
+        wanted = batch.result(active)
+        for one in wanted.operations:
+            if one.kind == DELETE and one.thin_id in active:
+                message = f"{active[one.thin_id]} is active; dmctl thin deactivate makes an end of that."
+                raise InUseError(message, errno=errno.EBUSY)
+        block_bytes = names.logical_block_bytes(self.state.devno) or SECTOR_BYTES
+        for uuid, volume in wanted.volumes.items():
+            before = self.catalogue.volumes.get(uuid)
+            size_bytes = volume.size_sectors * SECTOR_BYTES
+            if size_bytes % block_bytes and (before is None or before.size_sectors != volume.size_sectors):
+                message = f"{volume.name} would have {size_bytes} bytes, which are not whole blocks of its disks"
+                raise UsageError(f"{message}, {block_bytes} bytes each.")
+        return wanted
+
     def commit(self, batch: Batch, *, flags: section.Flags | None = None) -> list[int]:
         """Make the changes of a batch. For how long each origin was suspended, in nanoseconds.
 
@@ -145,22 +161,6 @@ class Pool:
             os.replace(f"{path}.new", path)
 
     # ---- a commit's steps ----
-
-    def planned(self, batch: Batch, active: dict[int, str]) -> Catalogue:
-        """What commit() would make of a batch. active: active_ids(). Raises InUseError, UsageError."""
-        wanted = batch.result(active)
-        for one in wanted.operations:
-            if one.kind == DELETE and one.thin_id in active:
-                message = f"{active[one.thin_id]} is active; dmctl thin deactivate makes an end of that."
-                raise InUseError(message, errno=errno.EBUSY)
-        block_bytes = names.logical_block_bytes(self.state.devno) or SECTOR_BYTES
-        for uuid, volume in wanted.volumes.items():
-            before = self.catalogue.volumes.get(uuid)
-            size_bytes = volume.size_sectors * SECTOR_BYTES
-            if size_bytes % block_bytes and (before is None or before.size_sectors != volume.size_sectors):
-                message = f"{volume.name} would have {size_bytes} bytes, which are not whole blocks of its disks"
-                raise UsageError(f"{message}, {block_bytes} bytes each.")
-        return wanted
 
     def _send(self, wanted: Catalogue, active: dict[int, str], flags: section.Flags | None) -> list[int]:
         """Creates and snapshots, those of active origins in one critical section, and then deletes."""

@@ -157,7 +157,7 @@ def no_udev() -> Iterator[None]:
     if not (control := Path("/run/udev/control")).exists():
         yield
         return
-    subprocess.run(["udevadm", "settle"], check=True)
+    udevd.settle()
     pid = udevd.pid()
     ended = os.pidfd_open(pid)
     try:
@@ -173,7 +173,7 @@ def no_udev() -> Iterator[None]:
         yield
     finally:
         subprocess.run([UDEVD, "--daemon"], check=True, stderr=subprocess.DEVNULL)
-        subprocess.run(["udevadm", "settle"], check=True)
+        udevd.settle()
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ import pytest
 from guests.fixtures import dmctl_script
 from guests.kernel_state import DMSETUP
 from guests.running import snapshot
+from guests.udevd import settle
 from kernel.child import in_child
 
 PLACE = Path(DMSETUP).resolve()
@@ -45,11 +46,6 @@ def in_place_of_dmsetup(program):
 def dmctl_in_place_of_dmsetup():
     with in_place_of_dmsetup(dmctl_script()):
         yield
-
-
-def settle():
-    """Wait until udevd has nothing more to do."""
-    subprocess.run(["udevadm", "settle"], check=True)
 
 
 def run(program, *words):
